@@ -1,0 +1,69 @@
+//! From a request to a command, and from its outcome to an answer.
+
+use aggregate::{Aggregate as _, AggregateId, Version};
+use api::{Call, CreateAccountBody, MoneyBody, Problem, Response};
+use domain::{Account, AccountCommand};
+use eventing::{Command, EventStore, Host, execute};
+use lambda_http::Request;
+
+/// Answers one request. The routes are the template's.
+pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request) -> Response {
+    let call = Call::new(request, host);
+    let outcome = match call.route() {
+        "POST /accounts" => create(store, host, &call).await,
+        "POST /accounts/{id}/deposits" => deposit(store, host, &call).await,
+        "POST /accounts/{id}/withdrawals" => withdraw(store, host, &call).await,
+        _ => Err(api::no_such_route(call.method_and_path().1)),
+    };
+    call.answer(outcome)
+}
+
+async fn create(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
+    let metadata = call.metadata()?;
+    let body = call.body::<CreateAccountBody>()?.command(metadata.user_id.clone())?;
+    // With an idempotency key the id follows from the key, so that a repetition meets its own account.
+    let aggregate_id = match metadata.command_id {
+        Some(command_id) => command_id.creates(Account::TYPE),
+        None => AggregateId(host.new_id()),
+    };
+    let command = Command { aggregate_id, body, metadata, expected_version: None, deadline: call.deadline() };
+    let version = decide(store, host, &command).await?;
+    call.changed(aggregate_id, version, Some(&format!("/accounts/{aggregate_id}")))
+}
+
+async fn deposit(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
+    let metadata = call.metadata()?;
+    let (amount, description) = call.body::<MoneyBody>()?.parse()?;
+    let body = AccountCommand::DepositMoney { by: metadata.user_id.clone(), amount, description };
+    change(store, host, call, metadata, body).await
+}
+
+async fn withdraw(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
+    let metadata = call.metadata()?;
+    let (amount, description) = call.body::<MoneyBody>()?.parse()?;
+    let body = AccountCommand::WithdrawMoney { by: metadata.user_id.clone(), amount, description };
+    change(store, host, call, metadata, body).await
+}
+
+/// Executes a command on the account that the path names.
+async fn change(
+    store: &impl EventStore,
+    host: &impl Host,
+    call: &Call,
+    metadata: aggregate::Metadata,
+    body: AccountCommand,
+) -> Result<Response, Problem> {
+    let aggregate_id = call.id()?;
+    let command =
+        Command { aggregate_id, body, metadata, expected_version: call.if_match()?, deadline: call.deadline() };
+    let version = decide(store, host, &command).await?;
+    call.changed(aggregate_id, version, None)
+}
+
+async fn decide(
+    store: &impl EventStore,
+    host: &impl Host,
+    command: &Command<AccountCommand>,
+) -> Result<Version, Problem> {
+    Ok(execute::<Account>(store, host, command).await?.version)
+}

@@ -1,0 +1,95 @@
+//! Reads. A read table may be a moment behind; every row carries its version, and a caller who asks for a `min_version`
+//! gets at least that one, folded from the events where the table does not have it yet.
+
+use aggregate::{AggregateId, UserId, Version};
+use api::{AccountView, Call, PageView, Problem, Response, StatementEntryView};
+use aws::{CurrentRows, DynamoEventStore, Index, RowHistory};
+use domain::{AccountRow, StatementEntry};
+use eventing::{Host, ReadTable, catch_up};
+use lambda_http::{Request, http::StatusCode};
+
+/// What queries read.
+pub struct Queries {
+    /// The events.
+    pub store: DynamoEventStore,
+    /// Accounts as they stand.
+    pub accounts: CurrentRows,
+    /// Entries of accounts.
+    pub statement: RowHistory,
+}
+
+const BY_OWNER: Index = Index { name: "by_owner", by: "owner", order: "created_at" };
+
+impl Queries {
+    /// Answers one request. The routes are the template's.
+    pub async fn handle(&self, host: &impl Host, request: Request) -> Response {
+        let call = Call::new(request, host);
+        let outcome = match call.route() {
+            "GET /accounts" => self.list(&call).await,
+            "GET /accounts/{id}" => self.account(&call).await,
+            "GET /accounts/{id}/statement" => self.statement(&call).await,
+            _ => Err(api::no_such_route(call.method_and_path().1)),
+        };
+        call.answer(outcome)
+    }
+
+    async fn account(&self, call: &Call) -> Result<Response, Problem> {
+        let (caller, min_version) = (call.caller()?, call.min_version()?.unwrap_or(0));
+        let row = self.owned(&caller, call.id()?, min_version).await?;
+        if row.version < min_version {
+            return Err(Problem::not_yet(row.version));
+        }
+        call.tagged(row.version, &AccountView::from(row))
+    }
+
+    async fn list(&self, call: &Call) -> Result<Response, Problem> {
+        let (caller, limit) = (call.caller()?, call.limit()?);
+        let after = call.cursor(call.route())?;
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let page = self.accounts.list::<AccountRow>(&BY_OWNER, caller.as_str(), after.as_ref(), limit).await?;
+        call.json(StatusCode::OK, &PageView::<AccountView>::new(call.route(), page.rows, page.next)?)
+    }
+
+    async fn statement(&self, call: &Call) -> Result<Response, Problem> {
+        let (caller, min_version, limit) = (call.caller()?, call.min_version()?, call.limit()?);
+        let account_id = call.id()?;
+        let before = call.cursor(call.route())?;
+        self.owned(&caller, account_id, 0).await?;
+        let fresh = match min_version {
+            Some(min_version) => self.entries_not_in_table(account_id, min_version).await?,
+            None => Vec::new(),
+        };
+        let page = self.statement.newest_first(account_id, before, "amount", limit).await?;
+        let shown = |entry: &StatementEntry| entry.amount.is_some() && before.is_none_or(|place| entry.version < place);
+        let mut rows: Vec<StatementEntry> = fresh.into_iter().rev().filter(shown).chain(page.rows).collect();
+        let cut = rows.len() > limit;
+        rows.truncate(limit);
+        let next = if cut { rows.last().map(|entry| entry.version) } else { page.next };
+        call.json(StatusCode::OK, &PageView::<StatementEntryView>::new(call.route(), rows, next)?)
+    }
+
+    /// The account, at least at `min_version` if there is such a version, where `caller` owns it. An account that the table
+    /// does not have yet is looked for in the events, so that "not found" is never a matter of timing.
+    async fn owned(&self, caller: &UserId, id: AggregateId, min_version: Version) -> Result<AccountRow, Problem> {
+        let known: Option<AccountRow> = self.accounts.get(id).await?;
+        if known.as_ref().is_some_and(|row| row.account.owner != *caller) {
+            return Err(Problem::not_found());
+        }
+        let wanted = if known.is_some() { min_version } else { Version::MAX };
+        let newer = catch_up(&self.store, id, known.as_ref(), wanted).await?;
+        let row = newer.into_iter().last().or(known).filter(|row| row.account.owner == *caller);
+        row.ok_or_else(Problem::not_found)
+    }
+
+    /// The entries up to `min_version` at least that the table lacks, oldest first.
+    async fn entries_not_in_table(
+        &self,
+        account_id: AggregateId,
+        min_version: Version,
+    ) -> Result<Vec<StatementEntry>, Problem> {
+        let newest: Option<StatementEntry> = self.statement.latest(account_id).await?;
+        let fresh = catch_up(&self.store, account_id, newest.as_ref(), min_version).await?;
+        let version = fresh.last().or(newest.as_ref()).map_or(0, |entry| entry.version);
+        if version < min_version { Err(Problem::not_yet(version)) } else { Ok(fresh) }
+    }
+}

@@ -1,0 +1,22 @@
+//! Answers reads: from the read tables, and from the events where a caller asks for a version that has not arrived there.
+
+mod handler;
+
+use std::convert::Infallible;
+
+use eventing::System;
+use lambda_http::{Error, Request, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    aws::init_telemetry();
+    let dynamodb = aws::dynamodb()?;
+    let queries = handler::Queries {
+        store: aws::DynamoEventStore::new(dynamodb.clone(), aws::required("EVENTS_TABLE")?),
+        accounts: aws::CurrentRows::new(dynamodb.clone(), aws::required("ACCOUNTS_TABLE")?, "account_id"),
+        statement: aws::RowHistory::new(dynamodb, aws::required("STATEMENT_TABLE")?, "account_id"),
+    };
+    queries.store.warm_up().await;
+    let answer = async |request: Request| Ok::<_, Infallible>(queries.handle(&System, request).await);
+    run(service_fn(answer)).await
+}

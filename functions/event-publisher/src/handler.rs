@@ -1,0 +1,48 @@
+//! From stream records to bus entries. Reports the first record that is not wholly published, so that the stream hands on from
+//! there; a record that cannot be read is announced as such, for a rule to park, and holds up nothing.
+
+use aws::UnreadableRecord;
+use aws_lambda_events::{
+    dynamodb::{Event, EventRecord},
+    streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
+};
+use eventing::{Bus, Entry, Host, publish};
+use lambda_runtime::Error;
+
+/// The source of what the publisher itself has to say; rules for the bank's events do not match it.
+const OWN_SOURCE: &str = "daybook.event-publisher";
+const UNREADABLE: &str = "StreamRecordUnreadable";
+
+/// Publishes a batch.
+pub async fn handle<B: Bus>(bus: &B, host: &impl Host, event: Event) -> Result<DynamoDbEventResponse, Error> {
+    let mut records = Vec::with_capacity(event.records.len());
+    for record in &event.records {
+        records.push(entries_of::<B>(host, record)?);
+    }
+    let published = publish(bus, host, &records).await;
+    let mut response = DynamoDbEventResponse::default();
+    if let Some(unpublished) = event.records.get(published) {
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier.clone_from(&unpublished.change.sequence_number);
+        response.batch_item_failures.push(failure);
+    }
+    let entries = records.iter().take(published).map(Vec::len).sum::<usize>();
+    tracing::info!(records = event.records.len(), published, entries, "published");
+    Ok(response)
+}
+
+/// What one record has to say on the bus: an entry an event, the report that it cannot be read, or nothing.
+fn entries_of<B: Bus>(host: &impl Host, record: &EventRecord) -> Result<Vec<Entry>, serde_json::Error> {
+    match aws::commit_of(record) {
+        Ok(commit) => commit
+            .iter()
+            .flat_map(eventing::Commit::envelopes)
+            .map(|envelope| Entry::announcing(aws::SOURCE, &envelope, B::LIMITS.bytes_max))
+            .collect(),
+        Err(unreadable) => {
+            let unreadable: &UnreadableRecord = &unreadable;
+            tracing::error!(error = unreadable as &dyn std::error::Error, "parking a stream record");
+            Ok(vec![Entry::new(OWN_SOURCE, UNREADABLE, host.now(), unreadable)?])
+        }
+    }
+}

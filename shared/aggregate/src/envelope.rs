@@ -1,0 +1,97 @@
+//! An event together with everything that is recorded about it: one type for the store, the stream and the bus.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{AggregateId, CommandId, CorrelationId, Event, Timestamp, UserId, Version};
+
+/// One recorded event. With the default `D` it is the form on the wire, with its data as JSON; [`Envelope::decode`] gives
+/// it the domain's own type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope<D = Value> {
+    /// Unique for ever: what a consumer recognises a duplicate by. A UUID version 7.
+    pub event_id: Uuid,
+    /// The aggregate that it happened to.
+    pub aggregate_id: AggregateId,
+    /// That aggregate's type.
+    pub aggregate_type: String,
+    /// The event's place in the aggregate's history, from 1, without gaps.
+    pub version: Version,
+    /// The event's type.
+    pub event_type: String,
+    /// The version of the data's form, from 1.
+    pub schema_version: u32,
+    /// When it was decided. Never earlier than the event before it, whatever the clocks say; order is by `version` alone.
+    pub created_at: Timestamp,
+    /// Who and why.
+    pub metadata: Metadata,
+    /// What happened. `null` on the bus where it is too large for the bus: the event store has it.
+    #[serde(default)]
+    pub data: D,
+}
+
+/// Who caused an event, and in the course of what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The user on whose behalf it happened.
+    pub user_id: UserId,
+    /// Joins everything that one request led to.
+    pub correlation_id: CorrelationId,
+    /// The direct cause: the id of the request, or of the event that was reacted to.
+    pub causation_id: String,
+    /// The command that decided it, where that carried an idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_id: Option<CommandId>,
+}
+
+/// A recorded event that this code cannot read. Caller does: park it and go on with the others.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{event_type} with schema version {schema_version} cannot be read: {reason}")]
+pub struct Unreadable {
+    /// The type that the event claims.
+    pub event_type: String,
+    /// The schema version that it claims.
+    pub schema_version: u32,
+    /// What is wrong; names fields, never shows their values.
+    pub reason: String,
+}
+
+impl Envelope<Value> {
+    /// The same event in today's form of the domain's own type.
+    ///
+    /// # Errors
+    /// When the type is unknown, the schema version newer than this code, or the data not of its form.
+    pub fn decode<E: Event>(&self) -> Result<Envelope<E>, Unreadable> {
+        let unreadable = |reason: String| Unreadable {
+            event_type: self.event_type.clone(),
+            schema_version: self.schema_version,
+            reason,
+        };
+        let current = E::schema_version(&self.event_type);
+        if !(1..=current).contains(&self.schema_version) {
+            return Err(unreadable(format!("this code reads schema versions 1 to {current}")));
+        }
+        let data = E::upcast(&self.event_type, self.schema_version, self.data.clone()).map_err(unreadable)?;
+        let tagged = json!({ "event_type": self.event_type, "data": data });
+        let event = serde_json::from_value(tagged).map_err(|error| unreadable(redacted(&error)))?;
+        Ok(Envelope {
+            event_id: self.event_id,
+            aggregate_id: self.aggregate_id,
+            aggregate_type: self.aggregate_type.clone(),
+            version: self.version,
+            event_type: self.event_type.clone(),
+            schema_version: current,
+            created_at: self.created_at,
+            metadata: self.metadata.clone(),
+            data: event,
+        })
+    }
+}
+
+/// Serde's message quotes the offending value between `"` or after `invalid`; only the kind of mistake may reach a log.
+fn redacted(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let names_only = text.starts_with("missing field") || text.starts_with("unknown ");
+    if names_only { text } else { "the data has another form".to_owned() }
+}

@@ -1,0 +1,83 @@
+//! The vocabulary of event sourcing, and nothing else: what an aggregate is, what an event looks like once it is recorded,
+//! how a read model's row follows from events.
+//!
+//! A domain is written against this crate alone, so it stays pure: no async, no clock, no randomness, no I/O, no AWS. The
+//! mechanism (`eventing`) is written against it too and knows no domain. That is why a team can take `aggregate`,
+//! `eventing` and `aws` for a domain of its own.
+
+mod envelope;
+mod ids;
+mod timestamp;
+
+pub use envelope::{Envelope, Metadata, Unreadable};
+pub use ids::{AggregateId, CommandId, CorrelationId, InvalidText, UserId, Version};
+pub use timestamp::Timestamp;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// The unit of consistency: it decides commands into events and folds events into state.
+///
+/// Both directions are synchronous and pure. Whatever a decision needs from outside (who asks, which time, which new id)
+/// arrives inside the command, so a decision can be tested, replayed and simulated without a fake of anything.
+///
+/// The default value is the aggregate before its first event.
+pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Sync {
+    /// The aggregate's type as stored and published, for example `Account`. Never changes.
+    const TYPE: &'static str;
+
+    /// The tag of the serialised state. Raise it whenever the state's form, or what `apply` makes of an old event, changes:
+    /// stored states with another tag are then passed over and rebuilt from the events.
+    const STATE_SCHEMA: u32;
+
+    /// What may be asked of the aggregate, in the imperative. Its serialised form tells a repeated command from another one
+    /// sent with the same idempotency key.
+    type Command: Serialize + Send + Sync;
+    /// What happened to the aggregate, in the past tense.
+    type Event: Event;
+    /// A business answer of "no". Never a technical failure.
+    type Rejection: std::error::Error + Send + Sync + 'static;
+
+    /// Decides: the events that `command` leads to in this state, in order. An empty list means that there is nothing to do.
+    ///
+    /// # Errors
+    /// The rejection that tells the caller why nothing happened.
+    fn handle(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Rejection>;
+
+    /// Folds one event into the state. Never fails: what is recorded has happened.
+    fn apply(&mut self, event: &Self::Event);
+}
+
+/// The events of one aggregate: an enum with `#[serde(tag = "event_type", content = "data")]`.
+///
+/// Events are for ever. A change of an event type's form is a new schema version, an upcaster and a golden file; additive
+/// fields get a default, and nothing is renamed.
+pub trait Event: Clone + Serialize + DeserializeOwned + Send + Sync {
+    /// The event's type as stored and published, the same as its serde tag, for example `MoneyDeposited`.
+    fn event_type(&self) -> &'static str;
+
+    /// The schema version in which events of `event_type` are written today, from 1.
+    fn schema_version(event_type: &str) -> u32;
+
+    /// Turns the data of an older schema version into today's form.
+    ///
+    /// # Errors
+    /// A sentence that says why the data cannot be understood.
+    fn upcast(event_type: &str, schema_version: u32, data: Value) -> Result<Value, String>;
+}
+
+/// One row of a read model that follows one aggregate: a pure fold of the aggregate's events.
+///
+/// A row is either replaced by its successor (an account as it stands) or followed by it (a statement's entries); which of
+/// the two is the read table's business, not the fold's.
+pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync {
+    /// The events that the row is folded from.
+    type Event: Event;
+
+    /// The version of the newest event that is folded in.
+    fn version(&self) -> Version;
+
+    /// The row after one more event. `previous` is the row at `event.version - 1`, or `None` for the first event; `None` comes
+    /// back where a history cannot begin with that event.
+    fn next(previous: Option<&Self>, event: &Envelope<Self::Event>) -> Option<Self>;
+}

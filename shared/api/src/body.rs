@@ -1,0 +1,103 @@
+//! Request bodies.
+
+use aggregate::UserId;
+use domain::{AccountCommand, Amount, Currency, Description};
+use lambda_http::{Body, http::HeaderValue};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{FieldError, Problem};
+
+/// The largest body of the API is a few hundred bytes.
+const BODY_BYTES_MAX: usize = 8 * 1024;
+
+/// `POST /accounts`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateAccountBody {
+    currency: String,
+}
+
+/// `POST /accounts/{id}/deposits` and `.../withdrawals`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoneyBody {
+    amount: String,
+    currency: String,
+    description: Option<String>,
+}
+
+impl CreateAccountBody {
+    /// The command to open an account for `owner`.
+    ///
+    /// # Errors
+    /// When the currency is none.
+    pub fn command(self, owner: UserId) -> Result<AccountCommand, Problem> {
+        let currency = currency(&self.currency).map_err(|error| Problem::invalid_request(&[error]))?;
+        Ok(AccountCommand::CreateAccount { owner, currency })
+    }
+}
+
+impl MoneyBody {
+    /// The money and the text, each in its type; every mistake is listed, not only the first.
+    ///
+    /// # Errors
+    /// When a field is not of its form.
+    pub fn parse(self) -> Result<(Amount, Option<Description>), Problem> {
+        let amount = currency(&self.currency).and_then(|currency| {
+            Amount::parse(&self.amount, currency).map_err(|error| FieldError::field("amount", &error))
+        });
+        let description = self.description.map(Description::try_from).transpose();
+        match (amount, description.map_err(|error| FieldError::field("description", &error))) {
+            (Ok(amount), Ok(description)) => Ok((amount, description)),
+            (amount, description) => {
+                let errors: Vec<FieldError> = amount.err().into_iter().chain(description.err()).collect();
+                Err(Problem::invalid_request(&errors))
+            }
+        }
+    }
+}
+
+fn currency(code: &str) -> Result<Currency, FieldError> {
+    Currency::from_code(code).map_err(|error| FieldError::field("currency", &error))
+}
+
+/// Reads a JSON body.
+pub(crate) fn parse<T: DeserializeOwned>(content_type: Option<&HeaderValue>, body: &Body) -> Result<T, Problem> {
+    let declared = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::wrong_content_type());
+    }
+    let bytes: &[u8] = body.as_ref();
+    if bytes.len() > BODY_BYTES_MAX {
+        return Err(Problem::body_too_large(BODY_BYTES_MAX));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
+    json.end().map_err(|_| Problem::malformed_json("Something follows the JSON object: send the object alone."))?;
+    Ok(value)
+}
+
+/// What serde says, in words for a client and without quoting what was sent.
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    if !error.inner().is_data() {
+        return Problem::malformed_json(&format!("It stops being JSON at column {}.", error.inner().column()));
+    }
+    let message = error.inner().to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    let quoted = || message.split('`').nth(1).unwrap_or_default().to_owned();
+    let (field, detail) = if message.starts_with("unknown field") {
+        (quoted(), "is not a field of this request: leave it out".to_owned())
+    } else if message.starts_with("missing field") {
+        (quoted(), "is missing".to_owned())
+    } else if message.starts_with("duplicate field") {
+        (quoted(), "must be there only once".to_owned())
+    } else {
+        let expected = message.rsplit_once("expected ").map_or("of another form", |(_, expected)| expected);
+        let expected = if expected.starts_with("struct") { "a JSON object" } else { expected };
+        (error.path().to_string(), format!("must be {expected}"))
+    };
+    let root = field == "." || field.is_empty();
+    let error = FieldError::field(&field, &detail);
+    Problem::invalid_request(&[if root { FieldError { pointer: Some(String::new()), ..error } } else { error }])
+}

@@ -1,0 +1,268 @@
+//! One request: who calls, and what they sent along.
+
+use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
+use eventing::Host;
+use lambda_http::{
+    Body, Request, RequestExt,
+    http::{HeaderValue, StatusCode, header},
+    request::RequestContext,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::{FieldError, Problem, body, cursor, views::Changed};
+
+/// An HTTP answer.
+pub type Response = lambda_http::Response<Body>;
+
+/// Rows of a page where the caller does not say how many.
+pub const PAGE_ROWS_DEFAULT: usize = 20;
+/// Rows of a page at most: what DynamoDB reads as one batch (service quota of `BatchGetItem`).
+pub const PAGE_ROWS_MAX: usize = 100;
+/// What a client may choose as idempotency key.
+const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Kept free at the end of an invocation, to answer before Lambda ends it.
+const ANSWER_MARGIN_MICROS: i64 = 500_000;
+
+const CORRELATION_ID: &str = "x-correlation-id";
+
+/// A request as API Gateway handed it on (HTTP API, payload format 2.0).
+#[derive(Debug)]
+pub struct Call {
+    request: Request,
+    route: String,
+    request_id: String,
+    correlation_id: Result<CorrelationId, CorrelationId>,
+}
+
+impl Call {
+    /// Takes up a request. Nothing is refused yet: each part is checked when it is asked for.
+    pub fn new(request: Request, host: &impl Host) -> Self {
+        let (route, request_id) = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => {
+                (context.route_key.clone().unwrap_or_default(), context.request_id.clone().unwrap_or_default())
+            }
+            _ => (String::new(), String::new()),
+        };
+        let new_id = || CorrelationId::from(host.new_id());
+        // An unusable id is refused later, in an answer that needs an id nevertheless.
+        let correlation_id = match request.headers().get(CORRELATION_ID) {
+            None => Ok(new_id()),
+            Some(text) => text.to_str().ok().and_then(|text| CorrelationId::new(text).ok()).ok_or_else(new_id),
+        };
+        Self { request, route, request_id, correlation_id }
+    }
+
+    /// The route of the template that the request matched, for example `POST /accounts`.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// The request's method and path, for a route that takes all.
+    #[must_use]
+    pub fn method_and_path(&self) -> (&str, &str) {
+        (self.request.method().as_str(), self.request.raw_http_path())
+    }
+
+    /// Who calls: the subject of the token that the gateway has verified. Never taken from the path, the body or a header.
+    ///
+    /// # Errors
+    /// When the gateway verified none.
+    pub fn caller(&self) -> Result<UserId, Problem> {
+        let Some(RequestContext::ApiGatewayV2(context)) = self.request.request_context_ref() else {
+            return Err(Problem::unauthenticated());
+        };
+        let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
+        let subject = jwt.and_then(|jwt| jwt.claims.get("sub"));
+        subject.and_then(|subject| UserId::new(subject.as_str()).ok()).ok_or_else(Problem::unauthenticated)
+    }
+
+    /// The id in the path.
+    ///
+    /// # Errors
+    /// When it is not a UUID in its usual form.
+    pub fn id(&self) -> Result<AggregateId, Problem> {
+        let parameters = self.request.path_parameters_ref();
+        let text = parameters.and_then(|parameters| parameters.first("id")).unwrap_or_default();
+        let usual_form = text.len() == uuid::fmt::Hyphenated::LENGTH;
+        let id = usual_form.then(|| Uuid::try_parse(text).ok()).flatten();
+        id.map(AggregateId).ok_or_else(Problem::malformed_id)
+    }
+
+    /// The body as a `T`.
+    ///
+    /// # Errors
+    /// When it is too large, not declared as JSON, not JSON, or not a `T`.
+    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        body::parse(self.request.headers().get(header::CONTENT_TYPE), self.request.body())
+    }
+
+    /// Who and why, for the events that the call leads to.
+    ///
+    /// # Errors
+    /// When the caller is not known, or a header is not of its form.
+    pub fn metadata(&self) -> Result<Metadata, Problem> {
+        let user_id = self.caller()?;
+        let Ok(correlation_id) = self.correlation_id.clone() else {
+            let must = format!("must be 1 to {} letters, digits and - _ . :", CorrelationId::CHARS_MAX);
+            return Err(Problem::invalid_header("X-Correlation-Id", &must));
+        };
+        let command_id = self.idempotency_key()?.map(|key| CommandId::from_key(&user_id, key));
+        Ok(Metadata { user_id, correlation_id, causation_id: self.request_id.clone(), command_id })
+    }
+
+    fn idempotency_key(&self) -> Result<Option<&str>, Problem> {
+        let Some(key) = self.request.headers().get("idempotency-key") else { return Ok(None) };
+        let key = key.to_str().ok().filter(|key| (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len()));
+        let key = key.filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
+        let must = format!("must be 1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters, a new UUID for example");
+        key.map(Some).ok_or_else(|| Problem::invalid_header("Idempotency-Key", &must))
+    }
+
+    /// The version that the caller decided on, from `If-Match`. `*` asks for no version in particular.
+    ///
+    /// # Errors
+    /// When it is not an entity tag of ours.
+    pub fn if_match(&self) -> Result<Option<Version>, Problem> {
+        let Some(tag) = self.request.headers().get(header::IF_MATCH) else { return Ok(None) };
+        if tag == "*" {
+            return Ok(None);
+        }
+        let version = tag.to_str().ok().and_then(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+        version
+            .map(Some)
+            .ok_or_else(|| Problem::invalid_header("If-Match", "must be an ETag as answered, such as \"3\""))
+    }
+
+    /// When the answer is no longer of use.
+    #[must_use]
+    pub fn deadline(&self) -> Timestamp {
+        let deadline_millis = self.request.lambda_context_ref().map_or(0, |context| context.deadline);
+        let micros = i64::try_from(deadline_millis).unwrap_or(i64::MAX).saturating_mul(1_000);
+        Timestamp::from_micros(micros.saturating_sub(ANSWER_MARGIN_MICROS))
+    }
+
+    /// How many rows the page may have.
+    ///
+    /// # Errors
+    /// When `limit` is not a number within its bounds.
+    pub fn limit(&self) -> Result<usize, Problem> {
+        let limit: Option<usize> = self.number("limit")?;
+        match limit.unwrap_or(PAGE_ROWS_DEFAULT) {
+            limit @ 1..=PAGE_ROWS_MAX => Ok(limit),
+            _ => Err(invalid_parameter("limit", &format!("must be a whole number from 1 to {PAGE_ROWS_MAX}"))),
+        }
+    }
+
+    /// The version that the answer must show at least, from `min_version`.
+    ///
+    /// # Errors
+    /// When it is not a whole number.
+    pub fn min_version(&self) -> Result<Option<Version>, Problem> {
+        self.number("min_version")
+    }
+
+    /// The place in a list to continue after.
+    ///
+    /// # Errors
+    /// When it is not a cursor that this list has answered to this caller.
+    pub fn cursor<P: DeserializeOwned>(&self, list: &str) -> Result<Option<P>, Problem> {
+        let Some(text) = self.query("cursor") else { return Ok(None) };
+        let must = "must be a next_cursor as this list has answered it, unchanged";
+        cursor::read(list, text).map(Some).ok_or_else(|| invalid_parameter("cursor", must))
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, Problem> {
+        let Some(text) = self.query(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| invalid_parameter(name, "must be a whole number"))
+    }
+
+    fn query(&self, name: &str) -> Option<&str> {
+        self.request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
+    }
+
+    /// `view` of version `version` with its entity tag, or 304 where the caller has that version already.
+    ///
+    /// # Errors
+    /// When `view` does not serialise.
+    pub fn tagged(&self, version: Version, view: &impl Serialize) -> Result<Response, Problem> {
+        let tag = format!("\"{version}\"");
+        let known = self.request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+        // Weak comparison (RFC 9110, 13.1.2).
+        let mut known = known.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+        let mut response = if known.any(|known| known == tag || known == "*") {
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            self.json(StatusCode::OK, view)?
+        };
+        response.headers_mut().insert(header::ETAG, header_value(&tag));
+        Ok(response)
+    }
+
+    /// `view` as JSON.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn json(&self, status: StatusCode, view: &impl Serialize) -> Result<Response, Problem> {
+        let body = serde_json::to_string(view).map_err(|error| Problem::internal(&error))?;
+        let mut response = Response::new(Body::Text(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(response)
+    }
+
+    /// The answer to a command: the aggregate and its version, which is also its entity tag. 201 where it is new.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn changed(&self, id: AggregateId, version: Version, location: Option<&str>) -> Result<Response, Problem> {
+        let status = if location.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+        let mut response = self.json(status, &Changed { id, version })?;
+        response.headers_mut().insert(header::ETAG, header_value(&format!("\"{version}\"")));
+        if let Some(location) = location {
+            response.headers_mut().insert(header::LOCATION, header_value(location));
+        }
+        Ok(response)
+    }
+
+    /// The last word: the answer or the problem, with the correlation id, and a line in the log.
+    #[must_use]
+    pub fn answer(&self, outcome: Result<Response, Problem>) -> Response {
+        let mut response = outcome.unwrap_or_else(|problem| self.problem(&problem));
+        let correlation_id = match &self.correlation_id {
+            Ok(id) | Err(id) => id.as_str(),
+        };
+        response.headers_mut().insert(CORRELATION_ID, header_value(correlation_id));
+        // Answers are one person's, and of one moment.
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        tracing::info!(route = self.route, status = response.status().as_u16(), correlation_id, "answered");
+        response
+    }
+
+    fn problem(&self, problem: &Problem) -> Response {
+        let body = problem.to_json(self.request.raw_http_path()).unwrap_or_default();
+        let mut response = Response::new(Body::from(String::from_utf8(body).unwrap_or_default()));
+        *response.status_mut() = problem.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(allow) = problem.allow() {
+            headers.insert(header::ALLOW, header_value(allow));
+        }
+        if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+fn invalid_parameter(name: &'static str, must: &str) -> Problem {
+    Problem::invalid_request(&[FieldError::parameter(name, must)])
+}
+
+/// Every text that comes here is made of visible ASCII by its type.
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}

@@ -1,0 +1,283 @@
+//! Every error that a client can see, as `application/problem+json` (RFC 9457). Its `type` is stable: clients branch on it.
+//! Nothing of the inside (table names, stack frames, library messages) goes into one; that goes to the log.
+
+use domain::{Amount, Rejection};
+use eventing::{ExecuteError, ProjectError, ReadError, TableError};
+use lambda_http::http::{StatusCode, Uri};
+use problem_details::ProblemDetails;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// A problem, ready to be answered.
+#[derive(Debug)]
+pub struct Problem {
+    kind: &'static Kind,
+    detail: String,
+    extensions: Map<String, Value>,
+    allow: Option<String>,
+}
+
+/// What a client can branch on.
+#[derive(Debug)]
+struct Kind {
+    name: &'static str,
+    status: StatusCode,
+    title: &'static str,
+}
+
+/// One mistake in a request: a place in the body (JSON pointer, RFC 6901) or the name of a query parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where in the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Which parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<&'static str>,
+    /// What it must be instead.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// A mistake in the body's field `name`.
+    #[must_use]
+    pub fn field(name: &str, detail: &impl ToString) -> Self {
+        let pointer = Some(format!("/{}", name.replace('~', "~0").replace('/', "~1")));
+        Self { pointer, parameter: None, detail: detail.to_string() }
+    }
+
+    /// A mistake in the query parameter `name`.
+    #[must_use]
+    pub fn parameter(name: &'static str, detail: &str) -> Self {
+        Self { pointer: None, parameter: Some(name), detail: detail.to_owned() }
+    }
+}
+
+macro_rules! kinds {
+    ($($constant:ident $name:literal $status:ident $title:literal)*) => {
+        $(const $constant: Kind = Kind { name: $name, status: StatusCode::$status, title: $title };)*
+    };
+}
+
+kinds! {
+    MALFORMED_JSON "malformed-json" BAD_REQUEST "The body is not JSON"
+    INVALID_REQUEST "invalid-request" BAD_REQUEST "The request is not of the form that this operation takes"
+    INVALID_HEADER "invalid-header" BAD_REQUEST "A header is not of its form"
+    MALFORMED_ID "malformed-id" BAD_REQUEST "The id in the path is not of the form of an id"
+    UNAUTHENTICATED "unauthenticated" UNAUTHORIZED "Who calls is not known"
+    NOT_FOUND "not-found" NOT_FOUND "There is no such thing"
+    NO_SUCH_ROUTE "no-such-route" NOT_FOUND "There is no such path"
+    METHOD_NOT_ALLOWED "method-not-allowed" METHOD_NOT_ALLOWED "The path does not take this method"
+    NOT_YET "not-yet" CONFLICT "The version asked for does not exist yet"
+    ALREADY_OPEN "already-open" CONFLICT "The account is open already"
+    VERSION_MISMATCH "version-mismatch" PRECONDITION_FAILED "The account has changed"
+    BODY_TOO_LARGE "body-too-large" PAYLOAD_TOO_LARGE "The body is too large"
+    WRONG_CONTENT_TYPE "wrong-content-type" UNSUPPORTED_MEDIA_TYPE "The body is not declared as JSON"
+    INSUFFICIENT_FUNDS "insufficient-funds" UNPROCESSABLE_ENTITY "The account has too little money"
+    CURRENCY_MISMATCH "currency-mismatch" UNPROCESSABLE_ENTITY "The account holds another currency"
+    BALANCE_TOO_LARGE "balance-too-large" UNPROCESSABLE_ENTITY "The account would hold too much"
+    IDEMPOTENCY_KEY_REUSED "idempotency-key-reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request"
+    TOO_BUSY "too-busy" SERVICE_UNAVAILABLE "Too many requests at once for this account"
+    OUTCOME_UNKNOWN "outcome-unknown" SERVICE_UNAVAILABLE "Whether the request had its effect is not known yet"
+    UNAVAILABLE "unavailable" SERVICE_UNAVAILABLE "The service cannot answer at the moment"
+    INTERNAL "internal" INTERNAL_SERVER_ERROR "Something is wrong on our side"
+}
+
+impl Problem {
+    fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), extensions: Map::new(), allow: None }
+    }
+
+    fn with(mut self, name: &str, value: Value) -> Self {
+        self.extensions.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The body does not parse as JSON.
+    #[must_use]
+    pub fn malformed_json(detail: &str) -> Self {
+        Self::new(&MALFORMED_JSON, detail)
+    }
+
+    /// The body or the parameters are JSON, but not what the operation takes.
+    #[must_use]
+    pub fn invalid_request(errors: &[FieldError]) -> Self {
+        Self::new(&INVALID_REQUEST, "Correct what `errors` lists, and send the request again.")
+            .with("errors", json!(errors))
+    }
+
+    /// A header is not of its form.
+    #[must_use]
+    pub fn invalid_header(name: &str, must: &str) -> Self {
+        Self::new(&INVALID_HEADER, format!("The header {name} {must}."))
+    }
+
+    /// The path's id is no UUID.
+    #[must_use]
+    pub fn malformed_id() -> Self {
+        Self::new(&MALFORMED_ID, "Use the id that was answered when it was created: a UUID of 36 characters.")
+    }
+
+    /// The gateway has handed on no subject.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self::new(&UNAUTHENTICATED, "Send an access token: `Authorization: Bearer ...`.")
+    }
+
+    /// Not there, or not the caller's: nobody can tell which.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(&NOT_FOUND, "There is no account with this id, or it is not yours.")
+    }
+
+    /// No path of the API.
+    #[must_use]
+    pub fn no_such_route() -> Self {
+        Self::new(&NO_SUCH_ROUTE, "Check the path; the README lists all.")
+    }
+
+    /// A path of the API with another method.
+    #[must_use]
+    pub fn method_not_allowed(allowed: &[&str]) -> Self {
+        let allow = allowed.join(", ");
+        Self { allow: Some(allow.clone()), ..Self::new(&METHOD_NOT_ALLOWED, format!("This path takes {allow}.")) }
+    }
+
+    /// A read asked for a version that is not there.
+    #[must_use]
+    pub fn not_yet(current_version: u64) -> Self {
+        Self::new(&NOT_YET, "Ask again in a moment, or for a version that has been answered.")
+            .with("current_version", json!(current_version))
+    }
+
+    /// The body is over its limit.
+    #[must_use]
+    pub fn body_too_large(bytes_max: usize) -> Self {
+        Self::new(&BODY_TOO_LARGE, format!("Send at most {bytes_max} bytes."))
+    }
+
+    /// The body's type is not JSON.
+    #[must_use]
+    pub fn wrong_content_type() -> Self {
+        Self::new(&WRONG_CONTENT_TYPE, "Send `Content-Type: application/json`.")
+    }
+
+    /// A failure that is ours: told to the log, not to the client.
+    #[must_use]
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "a request failed");
+        Self::new(&INTERNAL, "Try again later; if it stays, tell us the correlation id.")
+    }
+
+    fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "a request could not be answered");
+        Self::new(&UNAVAILABLE, "Nothing was changed. Send the request again in a moment.")
+    }
+
+    /// The status that it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.kind.status
+    }
+
+    /// The methods for the header `Allow`, where the status asks for it (RFC 9110, 15.5.6).
+    #[must_use]
+    pub fn allow(&self) -> Option<&str> {
+        self.allow.as_deref()
+    }
+
+    /// The problem as JSON, for the request on `path`.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn to_json(&self, path: &str) -> Result<Vec<u8>, serde_json::Error> {
+        let uri = |text: &str| text.parse::<Uri>().unwrap_or_default();
+        let details = ProblemDetails::new()
+            .with_type(uri(&format!("/problems/{}", self.kind.name)))
+            .with_title(self.kind.title)
+            .with_status(self.kind.status)
+            .with_detail(self.detail.as_str())
+            .with_instance(uri(path))
+            .with_extensions(&self.extensions);
+        serde_json::to_vec(&details)
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::NoSuchAccount => Self::not_found(),
+            Rejection::AlreadyOpen => Self::new(&ALREADY_OPEN, "Use the account, or create another."),
+            Rejection::CurrencyMismatch { account, given } => {
+                let (account, given) = (account.code(), given.code());
+                Self::new(&CURRENCY_MISMATCH, format!("The account holds {account}: send an amount in {account}."))
+                    .with("account_currency", json!(account))
+                    .with("currency", json!(given))
+            }
+            Rejection::InsufficientFunds { currency, available } => {
+                let available = currency.format(available);
+                Self::new(&INSUFFICIENT_FUNDS, format!("At most {available} {} can be taken out.", currency.code()))
+                    .with("available", json!(available))
+            }
+            Rejection::BalanceTooLarge => Self::new(
+                &BALANCE_TOO_LARGE,
+                format!(
+                    "Deposit less: {rejection}, and one deposit is limited to {} minor units.",
+                    Amount::MINOR_UNITS_MAX
+                ),
+            ),
+        }
+    }
+}
+
+impl<R: Into<Self> + std::error::Error + 'static> From<ExecuteError<R>> for Problem {
+    fn from(error: ExecuteError<R>) -> Self {
+        match error {
+            ExecuteError::Rejected(rejection) => rejection.into(),
+            ExecuteError::CommandIdReused => {
+                Self::new(&IDEMPOTENCY_KEY_REUSED, "Send a new Idempotency-Key with a new request.")
+            }
+            ExecuteError::VersionMismatch { actual } => {
+                Self::new(&VERSION_MISMATCH, "Read the account again, and decide on its current version.")
+                    .with("current_version", json!(actual))
+            }
+            ExecuteError::Busy => Self::new(&TOO_BUSY, "Nothing was changed. Send the request again in a moment."),
+            ExecuteError::Unknown(ref source) => {
+                tracing::error!(error = source as &dyn std::error::Error, "the outcome of an append is not known");
+                Self::new(
+                    &OUTCOME_UNKNOWN,
+                    "Send the same request again, with the same Idempotency-Key if it had one; without one, read the account first.",
+                )
+            }
+            ExecuteError::Read(error) => error.into(),
+            ref error @ (ExecuteError::TooLarge(_) | ExecuteError::Unwritable(_)) => Self::internal(error),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(_) => Self::unavailable(&error),
+            ReadError::Corrupt(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<TableError> for Problem {
+    fn from(error: TableError) -> Self {
+        Self::unavailable(&error)
+    }
+}
+
+impl From<ProjectError> for Problem {
+    fn from(error: ProjectError) -> Self {
+        match error {
+            ProjectError::Read(error) => error.into(),
+            ProjectError::Table(error) => error.into(),
+            ref error @ (ProjectError::Unreadable(_) | ProjectError::NoHistory { .. } | ProjectError::Busy(_)) => {
+                Self::internal(error)
+            }
+        }
+    }
+}

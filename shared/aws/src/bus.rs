@@ -1,0 +1,62 @@
+//! EventBridge: entries out, events in.
+
+use aggregate::{Envelope, Unreadable};
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use aws_sdk_eventbridge::{Client, primitives::DateTime, types::PutEventsRequestEntry};
+use eventing::{Bus, BusError, Entry, PublishLimits};
+use serde_json::Value;
+
+/// The source of every event of the bank.
+pub const SOURCE: &str = "daybook";
+
+/// One event bus.
+#[derive(Debug, Clone)]
+pub struct EventBridge {
+    client: Client,
+    bus: String,
+}
+
+impl EventBridge {
+    /// The bus named `bus`.
+    #[must_use]
+    pub fn new(client: Client, bus: impl Into<String>) -> Self {
+        Self { client, bus: bus.into() }
+    }
+}
+
+impl Bus for EventBridge {
+    /// `PutEvents` takes 10 entries and less than 1 MB (EventBridge API reference); the 24 KB left are the request around them.
+    const LIMITS: PublishLimits = PublishLimits { entries_max: 10, bytes_max: 1_000_000 };
+
+    async fn put(&self, entries: &[&Entry]) -> Result<Vec<Option<String>>, BusError> {
+        let entries = entries.iter().map(|entry| {
+            PutEventsRequestEntry::builder()
+                .event_bus_name(&self.bus)
+                .source(entry.source)
+                .detail_type(&entry.detail_type)
+                .detail(&entry.detail)
+                .time(DateTime::from_millis(entry.time.as_micros() / 1_000))
+                .build()
+        });
+        let answer = self.client.put_events().set_entries(Some(entries.collect())).send().await;
+        let answers = answer.map_err(|error| BusError(error.into()))?.entries.unwrap_or_default();
+        // An accepted entry has an id; one that has neither id nor code was not accepted either.
+        let refusal = |entry: aws_sdk_eventbridge::types::PutEventsResultEntry| match entry.event_id {
+            Some(_) => None,
+            None => Some(entry.error_code.unwrap_or_else(|| "no event id".to_owned())),
+        };
+        Ok(answers.into_iter().map(refusal).collect())
+    }
+}
+
+/// The recorded event that a bus event carries.
+///
+/// # Errors
+/// When its detail is no envelope.
+pub fn envelope_of(event: EventBridgeEvent<Value>) -> Result<Envelope, Unreadable> {
+    serde_json::from_value(event.detail).map_err(|_| Unreadable {
+        event_type: event.detail_type,
+        schema_version: 0,
+        reason: "the detail does not have the form of an event envelope".to_owned(),
+    })
+}

@@ -1,0 +1,234 @@
+//! The event store on DynamoDB.
+//!
+//! Table: partition key `aggregate_id` (S), sort key `version` (N), one item a commit, the version being that of the commit's
+//! first event. An append is one `PutItem` on the condition that the key is free: atomic for any number of events, one
+//! write unit a KB, and two writers who decided on the same version meet on the same key. A sparse local secondary
+//! index, `by_command_id`, finds the commit of a command.
+//!
+//! A state rides along where it fits the write unit that the events pay anyway, and on every fourth version whatever it costs.
+//! So a load is one request of at most [`LOAD_PAGE_COMMITS`] items, whatever the length of the history.
+
+use aggregate::{AggregateId, CommandId, Version};
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use eventing::{AppendError, Commit, EventStore, ReadError, Tail};
+
+use crate::item::{AGGREGATE_ID, CommitItem, Item, VERSION, size};
+
+/// The events table of one deployment.
+#[derive(Debug, Clone)]
+pub struct DynamoEventStore {
+    client: Client,
+    table: String,
+}
+
+/// The most that DynamoDB takes as one item (service quota).
+const ITEM_BYTES_MAX: usize = 400 * 1024;
+/// What one write unit pays for.
+const WRITE_UNIT_BYTES: usize = 1024;
+/// A state is stored at least once in so many versions.
+const STATE_EVERY_VERSIONS: u8 = 4;
+/// So many commits hold so many versions, hence a state. At up to 1 KB each they cost the one read unit (4 KB) that the
+/// newest would cost alone.
+const LOAD_PAGE_COMMITS: u8 = STATE_EVERY_VERSIONS;
+/// The index on (`aggregate_id`, `command_id`).
+const COMMAND_INDEX: &str = "by_command_id";
+
+impl DynamoEventStore {
+    /// The store in `table`.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Opens the connection, so that the first caller does not wait for it. A failure is the first caller's to meet.
+    pub async fn warm_up(&self) {
+        let nobody = AggregateId(uuid::Uuid::nil());
+        if let Err(error) = self.load(nobody, Version::MAX, 0).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "could not open the connection at init");
+        }
+    }
+
+    /// One page of an aggregate's items.
+    async fn query(&self, query: Range<'_>) -> Result<(Vec<Commit>, Option<Item>), ReadError> {
+        let page = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression(query.condition)
+            .expression_attribute_names("#id", AGGREGATE_ID)
+            .expression_attribute_names("#version", VERSION)
+            .expression_attribute_values(":id", AttributeValue::S(query.aggregate_id.to_string()))
+            .expression_attribute_values(":version", AttributeValue::N(query.version.to_string()))
+            .scan_index_forward(query.forward)
+            .set_limit(query.limit)
+            .set_exclusive_start_key(query.after)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let commits = page.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
+        Ok((commits, page.last_evaluated_key))
+    }
+}
+
+/// A range of one aggregate's items.
+struct Range<'a> {
+    aggregate_id: AggregateId,
+    condition: &'a str,
+    version: Version,
+    forward: bool,
+    limit: Option<i32>,
+    after: Option<Item>,
+}
+
+const UP_TO: &str = "#id = :id AND #version <= :version";
+const FROM: &str = "#id = :id AND #version >= :version";
+
+impl EventStore for DynamoEventStore {
+    async fn append(&self, commit: &Commit) -> Result<(), AppendError> {
+        let outcome = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(encode(commit)?))
+            .condition_expression("attribute_not_exists(#id)")
+            .expression_attribute_names("#id", AGGREGATE_ID)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match outcome {
+            Ok(_) => Ok(()),
+            // Not yet a conflict: after a lost answer the SDK sends a write again, and the second meets the first.
+            Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
+                let PutItemError::ConditionalCheckFailedException(failed) = refusal.into_err() else {
+                    return Err(AppendError::Conflict);
+                };
+                let recorded =
+                    failed.item.map(decode).transpose().map_err(|error| AppendError::Unknown(error.into()))?;
+                match recorded {
+                    Some(recorded) if recorded.id() == commit.id() => Ok(()),
+                    Some(_) => Err(AppendError::Conflict),
+                    None => Err(AppendError::Unknown("a refused condition without the item that refused it".into())),
+                }
+            }
+            // Whatever else it says, an earlier attempt of the same request may have been recorded.
+            Err(error) => Err(AppendError::Unknown(error.into())),
+        }
+    }
+
+    async fn load(&self, aggregate_id: AggregateId, up_to: Version, state_schema: u32) -> Result<Tail, ReadError> {
+        let mut tail = Tail::default();
+        let mut limit = Some(LOAD_PAGE_COMMITS.into());
+        let mut after = None;
+        loop {
+            let query = Range { aggregate_id, condition: UP_TO, version: up_to, forward: false, limit, after };
+            let (commits, next) = self.query(query).await?;
+            for commit in commits {
+                let last_version = commit.last_version();
+                tail.changed_at = tail.changed_at.or(Some(commit.created_at));
+                let usable = |schema| schema == state_schema && last_version <= up_to;
+                if commit.state.as_ref().is_some_and(|state| usable(state.schema)) {
+                    tail.state = commit.state.map(|state| (last_version, state));
+                    tail.commits.reverse();
+                    return Ok(tail);
+                }
+                tail.commits.push(commit);
+            }
+            if next.is_none() {
+                tail.commits.reverse();
+                return Ok(tail);
+            }
+            // The state is older than any that this code would have left: read on in pages as large as they come.
+            (limit, after) = (None, next);
+        }
+    }
+
+    async fn read(&self, aggregate_id: AggregateId, from: Version) -> Result<Vec<Commit>, ReadError> {
+        let all = Range { aggregate_id, condition: FROM, version: from, forward: true, limit: None, after: None };
+        let (mut commits, _) = self.query(all).await?;
+        if commits.first().is_none_or(|commit| commit.version > from) {
+            // The version may lie inside a commit that began before it.
+            let (condition, limit) = (UP_TO, Some(1));
+            let before = Range { aggregate_id, condition, version: from, forward: false, limit, after: None };
+            let (before, _) = self.query(before).await?;
+            commits.splice(0..0, before.into_iter().filter(|commit| commit.last_version() >= from));
+        }
+        Ok(commits)
+    }
+
+    async fn find_command(
+        &self,
+        aggregate_id: AggregateId,
+        command_id: CommandId,
+    ) -> Result<Option<Commit>, ReadError> {
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(COMMAND_INDEX)
+            .consistent_read(true)
+            .key_condition_expression("#id = :id AND command_id = :command_id")
+            .expression_attribute_names("#id", AGGREGATE_ID)
+            .expression_attribute_values(":id", AttributeValue::S(aggregate_id.to_string()))
+            .expression_attribute_values(":command_id", AttributeValue::S(command_id.0.to_string()))
+            .limit(1)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let Some(version) = found.items().first().and_then(|keys| keys.get(VERSION)) else { return Ok(None) };
+        let item = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key(AGGREGATE_ID, AttributeValue::S(aggregate_id.to_string()))
+            .key(VERSION, version.clone())
+            .send()
+            .await
+            .map_err(unavailable)?;
+        item.item.map(decode).transpose()
+    }
+}
+
+/// The item of a commit, with its state where that is worth its price.
+fn encode(commit: &Commit) -> Result<Item, AppendError> {
+    let item = |commit: Commit| -> Result<(Item, usize), AppendError> {
+        let item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(CommitItem::from(commit))
+            .map_err(|error| AppendError::Unknown(error.into()))?;
+        let bytes = size(&item);
+        Ok((item, bytes))
+    };
+    let (bare, bytes) = item(Commit { state: None, ..commit.clone() })?;
+    if bytes > ITEM_BYTES_MAX {
+        return Err(AppendError::TooLarge { bytes, bytes_max: ITEM_BYTES_MAX });
+    }
+    if commit.state.is_none() {
+        return Ok(bare);
+    }
+    let (whole, whole_bytes) = item(commit.clone())?;
+    let free = whole_bytes.div_ceil(WRITE_UNIT_BYTES) == bytes.div_ceil(WRITE_UNIT_BYTES);
+    let states_up_to = |version: Version| version / Version::from(STATE_EVERY_VERSIONS);
+    let due = states_up_to(commit.last_version()) > states_up_to(commit.version - 1);
+    Ok(if whole_bytes <= ITEM_BYTES_MAX && (free || due) { whole } else { bare })
+}
+
+fn decode(item: Item) -> Result<Commit, ReadError> {
+    let key = |name| item.get(name).and_then(|value| value.as_s().or(value.as_n()).ok()).cloned().unwrap_or_default();
+    let place = format!("{} at version {}", key(AGGREGATE_ID), key(VERSION));
+    serde_dynamo::aws_sdk_dynamodb_1::from_item::<CommitItem>(item)
+        .map(Commit::from)
+        .map_err(|_| ReadError::Corrupt(format!("the item of {place} does not have the form of a commit")))
+}
+
+fn unavailable<E, R>(error: SdkError<E, R>) -> ReadError
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    ReadError::Unavailable(error.into())
+}

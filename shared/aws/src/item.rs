@@ -1,0 +1,109 @@
+//! The form of the items in the events table, and what DynamoDB counts them as. One item is one commit.
+
+use std::collections::HashMap;
+
+use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
+use aws_sdk_dynamodb::types::AttributeValue;
+use eventing::{Commit, RecordedEvent, Snapshot};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The names of the attributes that expressions use.
+pub(crate) const AGGREGATE_ID: &str = "aggregate_id";
+pub(crate) const VERSION: &str = "version";
+
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// An item as an operator sees it: the names are the table's, the data are plain DynamoDB maps.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CommitItem {
+    aggregate_id: AggregateId,
+    version: Version,
+    aggregate_type: String,
+    created_at: Timestamp,
+    metadata: MetadataItem,
+    /// Top level, because it is the key of the index `by_command_id`; absent (not null) keeps the item out of the index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    command_id: Option<CommandId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    command_digest: Option<Uuid>,
+    events: Vec<RecordedEvent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<Snapshot>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the names are the table's")]
+struct MetadataItem {
+    user_id: UserId,
+    correlation_id: CorrelationId,
+    causation_id: String,
+}
+
+impl From<Commit> for CommitItem {
+    fn from(commit: Commit) -> Self {
+        let Metadata { user_id, correlation_id, causation_id, command_id } = commit.metadata;
+        Self {
+            aggregate_id: commit.aggregate_id,
+            version: commit.version,
+            aggregate_type: commit.aggregate_type,
+            created_at: commit.created_at,
+            metadata: MetadataItem { user_id, correlation_id, causation_id },
+            command_id,
+            command_digest: commit.command_digest,
+            events: commit.events,
+            state: commit.state,
+        }
+    }
+}
+
+impl From<CommitItem> for Commit {
+    fn from(item: CommitItem) -> Self {
+        let MetadataItem { user_id, correlation_id, causation_id } = item.metadata;
+        Self {
+            aggregate_id: item.aggregate_id,
+            aggregate_type: item.aggregate_type,
+            version: item.version,
+            created_at: item.created_at,
+            metadata: Metadata { user_id, correlation_id, causation_id, command_id: item.command_id },
+            command_digest: item.command_digest,
+            events: item.events,
+            state: item.state,
+        }
+    }
+}
+
+/// The bytes that DynamoDB counts an item as (developer guide, "DynamoDB item sizes and formats").
+#[must_use]
+#[allow(clippy::implicit_hasher, reason = "the SDK's own type of an item")]
+pub fn size(item: &HashMap<String, AttributeValue>) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    /// A list or a map, whatever is in it, and each of its elements.
+    const CONTAINER_BYTES: usize = 3;
+    const ELEMENT_BYTES: usize = 1;
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number_size(number),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::L(list) => {
+            CONTAINER_BYTES + list.iter().map(|element| ELEMENT_BYTES + value_size(element)).sum::<usize>()
+        }
+        AttributeValue::M(map) => CONTAINER_BYTES + map.len() * ELEMENT_BYTES + size(map),
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::Ns(numbers) => numbers.iter().map(|number| number_size(number)).sum(),
+        AttributeValue::Bs(blobs) => blobs.iter().map(|blob| blob.as_ref().len()).sum(),
+        // Bool, null, and what a later version of the service may add.
+        _ => 1,
+    }
+}
+
+/// A byte for every two significant digits, one more, and one for a minus sign.
+fn number_size(number: &str) -> usize {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or(number);
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let significant = digits.trim_matches('0').len().max(1);
+    significant.div_ceil(2) + 1 + usize::from(number.starts_with('-'))
+}

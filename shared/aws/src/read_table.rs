@@ -1,0 +1,272 @@
+//! Read tables on DynamoDB. Two shapes serve every read model that follows one aggregate: the row as it stands, replaced
+//! with every event, and the row an event, never changed.
+
+use std::collections::HashMap;
+
+use aggregate::{AggregateId, Row, Version};
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::put_item::{PutItemError, PutItemOutput},
+    types::{AttributeValue, KeysAndAttributes},
+};
+use eventing::{ReadTable, Saved, TableError};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::item::Item;
+
+/// A table of rows as they stand: partition key `key`, one row an aggregate.
+#[derive(Debug, Clone)]
+pub struct CurrentRows {
+    client: Client,
+    table: String,
+    key: &'static str,
+}
+
+/// A table of rows for ever: partition key `key`, sort key `version`, one row an event.
+#[derive(Debug, Clone)]
+pub struct RowHistory {
+    client: Client,
+    table: String,
+    key: &'static str,
+}
+
+/// One page of a list, and where the next begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<R, P> {
+    /// The rows, in the list's order.
+    pub rows: Vec<R>,
+    /// What to continue after; `None` at the end.
+    pub next: Option<P>,
+}
+
+impl CurrentRows {
+    /// The table `table` whose rows are found by their attribute `key`.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>, key: &'static str) -> Self {
+        Self { client, table: table.into(), key }
+    }
+
+    /// The row as some replica has it: half the price, and perhaps a moment old.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn get<R: Row>(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
+        self.row(aggregate_id, false).await
+    }
+
+    async fn row<R: Row>(&self, aggregate_id: AggregateId, consistent: bool) -> Result<Option<R>, TableError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(consistent)
+            .key(self.key, text(&aggregate_id))
+            .send()
+            .await
+            .map_err(failed)?;
+        found.item.map(decode).transpose()
+    }
+
+    /// Up to `limit` rows whose attribute `by` is `value`, in the order of the index `index` (sort key `order`), after the
+    /// place `after`. The index only needs the keys; rows are read as some replica has them.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn list<R: Row>(
+        &self,
+        index: &Index,
+        value: &str,
+        after: Option<&(String, AggregateId)>,
+        limit: i32,
+    ) -> Result<Page<R, (String, AggregateId)>, TableError> {
+        let start = after.map(|(order, id)| {
+            HashMap::from([
+                (index.by.to_owned(), text(value)),
+                (index.order.to_owned(), text(order)),
+                (self.key.to_owned(), text(id)),
+            ])
+        });
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(index.name)
+            .key_condition_expression("#by = :by")
+            .expression_attribute_names("#by", index.by)
+            .expression_attribute_values(":by", text(value))
+            .set_exclusive_start_key(start)
+            .limit(limit)
+            .send()
+            .await
+            .map_err(failed)?;
+        let next = found.last_evaluated_key.as_ref().and_then(|key| {
+            let order = key.get(index.order)?.as_s().ok()?.clone();
+            Some((order, AggregateId(key.get(self.key)?.as_s().ok()?.parse().ok()?)))
+        });
+        let keys: Vec<AttributeValue> =
+            found.items.unwrap_or_default().into_iter().filter_map(|mut keys| keys.remove(self.key)).collect();
+        Ok(Page { rows: self.rows(&keys).await?, next })
+    }
+
+    /// The rows of `keys` that there are, in that order.
+    async fn rows<R: Row>(&self, keys: &[AttributeValue]) -> Result<Vec<R>, TableError> {
+        let mut items: HashMap<&str, Item> = HashMap::new();
+        let mut wanted: Vec<Item> =
+            keys.iter().map(|key| HashMap::from([(self.key.to_owned(), key.clone())])).collect();
+        // An answer over 16 MB comes in parts, and every part has at least one row.
+        while !wanted.is_empty() {
+            let request = KeysAndAttributes::builder().set_keys(Some(wanted)).build().map_err(failed)?;
+            let answer =
+                self.client.batch_get_item().request_items(&self.table, request).send().await.map_err(failed)?;
+            for item in answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
+                let place = keys.iter().find_map(|key| (item.get(self.key) == Some(key)).then(|| key.as_s().ok())?);
+                items.extend(place.map(|place| (place.as_str(), item)));
+            }
+            let mut left = answer.unprocessed_keys.unwrap_or_default();
+            wanted = left.remove(&self.table).map(|rest| rest.keys).unwrap_or_default();
+        }
+        keys.iter().filter_map(|key| items.remove(key.as_s().ok()?.as_str())).map(decode).collect()
+    }
+}
+
+/// A secondary index: rows by one attribute, ordered by another.
+#[derive(Debug, Clone, Copy)]
+pub struct Index {
+    /// The index's name.
+    pub name: &'static str,
+    /// The attribute that a list is of.
+    pub by: &'static str,
+    /// The attribute that it is ordered by.
+    pub order: &'static str,
+}
+
+impl<R: Row> ReadTable<R> for CurrentRows {
+    async fn latest(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
+        self.row(aggregate_id, true).await
+    }
+
+    async fn save(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
+        let Some(last) = rows.last() else { return Ok(Saved::Written) };
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(encode(last)?));
+        let put = match previous {
+            0 => put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", self.key),
+            previous => put
+                .condition_expression("version = :previous")
+                .expression_attribute_values(":previous", AttributeValue::N(previous.to_string())),
+        };
+        saved(put.send().await)
+    }
+}
+
+impl RowHistory {
+    /// The table `table` whose rows are found by their attribute `key`.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>, key: &'static str) -> Self {
+        Self { client, table: table.into(), key }
+    }
+
+    /// Up to `limit` rows that have the attribute `shown`, newest first, from the version before `before` on.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn newest_first<R: Row>(
+        &self,
+        aggregate_id: AggregateId,
+        before: Option<Version>,
+        shown: &str,
+        limit: usize,
+    ) -> Result<Page<R, Version>, TableError> {
+        let mut rows: Vec<R> = Vec::new();
+        let mut before = before.unwrap_or(Version::MAX);
+        // A page of the table may hold rows that are not shown; go on until the list's page is full.
+        loop {
+            let missing = limit - rows.len();
+            let found = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("#key = :key AND version < :before")
+                .filter_expression("attribute_exists(#shown)")
+                .expression_attribute_names("#key", self.key)
+                .expression_attribute_names("#shown", shown)
+                .expression_attribute_values(":key", text(&aggregate_id))
+                .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
+                .scan_index_forward(false)
+                .limit(i32::try_from(missing).unwrap_or(i32::MAX))
+                .send()
+                .await
+                .map_err(failed)?;
+            let next = found.last_evaluated_key.as_ref().and_then(|key| key.get("version")?.as_n().ok()?.parse().ok());
+            for item in found.items.unwrap_or_default() {
+                rows.push(decode(item)?);
+            }
+            match next {
+                Some(next) if rows.len() < limit => before = next,
+                next => return Ok(Page { rows, next }),
+            }
+        }
+    }
+}
+
+impl<R: Row> ReadTable<R> for RowHistory {
+    async fn latest(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#key = :key")
+            .expression_attribute_names("#key", self.key)
+            .expression_attribute_values(":key", text(&aggregate_id))
+            .scan_index_forward(false)
+            .limit(1)
+            .send()
+            .await
+            .map_err(failed)?;
+        found.items.unwrap_or_default().pop().map(decode).transpose()
+    }
+
+    async fn save(&self, _previous: Version, rows: &[R]) -> Result<Saved, TableError> {
+        // Each follows from the one before it, so writing them in order keeps the history without gaps at every moment.
+        for row in rows {
+            let put = self.client.put_item().table_name(&self.table).set_item(Some(encode(row)?));
+            let put =
+                put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", self.key);
+            if saved(put.send().await)? == Saved::Stale {
+                return Ok(Saved::Stale);
+            }
+        }
+        Ok(Saved::Written)
+    }
+}
+
+/// A refused condition may also be our own write, seen twice: stale all the same, and the next look shows the row.
+fn saved<R>(outcome: Result<PutItemOutput, SdkError<PutItemError, R>>) -> Result<Saved, TableError>
+where
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match outcome {
+        Ok(_) => Ok(Saved::Written),
+        Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
+            Ok(Saved::Stale)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn text(value: &(impl ToString + ?Sized)) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+fn encode(row: &impl Serialize) -> Result<Item, TableError> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_item(row).map_err(failed)
+}
+
+fn decode<R: DeserializeOwned>(item: Item) -> Result<R, TableError> {
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(failed)
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TableError {
+    TableError(Box::new(error))
+}

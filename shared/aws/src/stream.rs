@@ -1,0 +1,50 @@
+//! Records of the events table's stream.
+
+use aggregate::AggregateId;
+use aws_lambda_events::dynamodb::EventRecord;
+use eventing::Commit;
+use serde::Serialize;
+
+use crate::item::{AGGREGATE_ID, CommitItem, VERSION};
+
+/// A stream record that is no commit, as it is parked: enough to find the item in the table, and nothing of its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("stream record {sequence_number:?} cannot be read: {reason}")]
+pub struct UnreadableRecord {
+    /// The stream's number of the record.
+    pub sequence_number: Option<String>,
+    /// The aggregate that the key names, if it does.
+    pub aggregate_id: Option<String>,
+    /// The version that the key names, if it does.
+    pub version: Option<String>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The commit that a stream record says was appended; `None` for a record of anything but an insert.
+///
+/// # Errors
+/// When the new image is not of the form of a commit.
+pub fn commit_of(record: &EventRecord) -> Result<Option<Commit>, Box<UnreadableRecord>> {
+    if record.event_name != "INSERT" {
+        return Ok(None);
+    }
+    let item = serde_dynamo::from_item::<_, CommitItem>(record.change.new_image.clone());
+    item.map(|item| Some(Commit::from(item))).map_err(|_| Box::new(unreadable(record)))
+}
+
+fn unreadable(record: &EventRecord) -> UnreadableRecord {
+    #[derive(serde::Deserialize)]
+    struct Keys {
+        aggregate_id: AggregateId,
+        version: u64,
+    }
+    let keys: Option<Keys> = serde_dynamo::from_item(record.change.keys.clone()).ok();
+    UnreadableRecord {
+        sequence_number: record.change.sequence_number.clone(),
+        aggregate_id: keys.as_ref().map(|keys| keys.aggregate_id.to_string()),
+        version: keys.as_ref().map(|keys| keys.version.to_string()),
+        // What serde says could quote the item.
+        reason: format!("the item does not have the form of a commit (keys {AGGREGATE_ID}, {VERSION})"),
+    }
+}

@@ -1,0 +1,30 @@
+//! The mechanism of event sourcing, generic over the aggregate: how a command becomes recorded events, how recorded events
+//! reach a bus, how a read model follows them. Async, and without AWS: `aws` implements the ports that are declared here.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `commit.rs` | what one append writes: all events of one command, and perhaps the state after them |
+//! | `store.rs` | the event store port and its outcomes |
+//! | `execute.rs` | one command: load, recognise a repetition, decide, append; conflicts and unknown outcomes |
+//! | `projection.rs` | one event on its way into a read model: Apply, Skip or Gap |
+//! | `publish.rs` | recorded events on their way to the bus, entry by entry |
+//! | `host.rs` | time, sleep and randomness |
+//! | `memory.rs` | an event store in memory |
+//! | `contract.rs` | what every event store promises, as a test suite |
+
+mod commit;
+pub mod contract;
+mod execute;
+mod host;
+mod memory;
+mod projection;
+mod publish;
+mod store;
+
+pub use commit::{Commit, RecordedEvent, Snapshot};
+pub use execute::{Command, ExecuteError, Executed, Loaded, execute, load};
+pub use host::{Host, System};
+pub use memory::MemoryStore;
+pub use projection::{Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, project};
+pub use publish::{Bus, BusError, Entry, PublishLimits, publish};
+pub use store::{AppendError, EventStore, ReadError, Tail};

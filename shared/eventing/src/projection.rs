@@ -1,0 +1,209 @@
+//! How a read model follows events that a bus delivers at least once and in any order.
+//!
+//! A delivered event is only a *hint* that the aggregate moved on. Against the row's own version it is one of three things:
+//! the next one ([`Gate::Apply`]), known already ([`Gate::Skip`]), or proof that others are missing ([`Gate::Gap`]), which are
+//! then read from the event store. A row is saved only on the version that it was folded from, so two projectors at work on
+//! one aggregate cannot undo each other.
+
+use std::future::Future;
+
+use aggregate::{AggregateId, Envelope, Row, Unreadable, Version};
+
+use crate::{EventStore, ReadError};
+
+/// What an event is to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// The next one: fold it in.
+    Apply,
+    /// Folded in already: nothing to do.
+    Skip,
+    /// At least one before it is missing: read them from the store.
+    Gap,
+}
+
+/// Classifies an event of version `event` for a row of version `row` (0: no row yet).
+#[must_use]
+pub fn classify(row: Version, event: Version) -> Gate {
+    if event <= row {
+        Gate::Skip
+    } else if event == row + 1 {
+        Gate::Apply
+    } else {
+        Gate::Gap
+    }
+}
+
+/// Where a read model's rows are kept.
+pub trait ReadTable<R: Row>: Send + Sync {
+    /// The aggregate's newest row. Sees every save that was acknowledged before the call.
+    fn latest(&self, aggregate_id: AggregateId) -> impl Future<Output = Result<Option<R>, TableError>> + Send;
+
+    /// Saves `rows`, which follow one another and the row of version `previous` (0: none), if that is still the newest one.
+    /// A table of current states may keep only the last. Where it fails midway, what is saved is a gap-free beginning.
+    fn save(&self, previous: Version, rows: &[R]) -> impl Future<Output = Result<Saved, TableError>> + Send;
+}
+
+/// The outcome of a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// The rows are saved.
+    Written,
+    /// Another projector moved the aggregate's rows on.
+    Stale,
+}
+
+/// A read table did not answer. Caller does: try again later.
+#[derive(Debug, thiserror::Error)]
+#[error("the read table did not answer")]
+pub struct TableError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// What became of a delivered event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projected {
+    /// It was in the read model before.
+    Skipped,
+    /// It is in the read model now.
+    Applied {
+        /// The version that the aggregate's rows had before.
+        from: Version,
+        /// The version that they have now.
+        to: Version,
+    },
+}
+
+/// Why an event is not in the read model. Caller does: fail the invocation, so that the event comes again or is parked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// This code cannot read the event, or one before it.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The history cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The read table did not answer.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The event announces a version that the store does not have, or its history cannot begin as it does.
+    #[error("{aggregate_id} has no history that leads to version {version}")]
+    NoHistory {
+        /// The aggregate.
+        aggregate_id: AggregateId,
+        /// The version.
+        version: Version,
+    },
+    /// Other projectors were faster, every time.
+    #[error("the rows of {0} are too busy")]
+    Busy(AggregateId),
+}
+
+/// How often an event is tried anew because another projector was faster. Each time, that other made progress.
+const ROUNDS_MAX: u32 = 16;
+
+/// Brings the aggregate's rows up to the version of `hint` at least. `hint` with data `null` (too large for the bus) is read from
+/// the store.
+///
+/// # Errors
+/// [`ProjectError`]; rows saved until then are right and stay.
+pub async fn project<R: Row>(
+    store: &impl EventStore,
+    table: &impl ReadTable<R>,
+    hint: &Envelope,
+) -> Result<Projected, ProjectError> {
+    let (aggregate_id, version) = (hint.aggregate_id, hint.version);
+    let mut began_at = None;
+    let mut rounds = 0;
+    loop {
+        let row = table.latest(aggregate_id).await?;
+        let at = row.as_ref().map_or(0, Row::version);
+        let from = *began_at.get_or_insert(at);
+        let rows = match classify(at, version) {
+            Gate::Skip if at == from => return Ok(Projected::Skipped),
+            Gate::Skip => return Ok(Projected::Applied { from, to: at }),
+            Gate::Apply if !hint.data.is_null() => {
+                let next = R::next(row.as_ref(), &hint.decode()?);
+                vec![next.ok_or(ProjectError::NoHistory { aggregate_id, version })?]
+            }
+            Gate::Apply | Gate::Gap => next_rows(store, aggregate_id, row.as_ref()).await?,
+        };
+        let Some(last) = rows.last() else { return Err(ProjectError::NoHistory { aggregate_id, version }) };
+        match table.save(at, &rows).await? {
+            Saved::Written if last.version() >= version => {
+                return Ok(Projected::Applied { from, to: last.version() });
+            }
+            // One page of a long gap is saved; every page makes progress.
+            Saved::Written => {}
+            Saved::Stale => {
+                rounds += 1;
+                if rounds == ROUNDS_MAX {
+                    return Err(ProjectError::Busy(aggregate_id));
+                }
+            }
+        }
+    }
+}
+
+/// The rows that follow `row` by the event store, in order: at least up to version `at_least`, or all there are where the
+/// aggregate has no more. For a reader who cannot wait for the projector; saves nothing.
+///
+/// # Errors
+/// [`ProjectError`].
+pub async fn catch_up<R: Row>(
+    store: &impl EventStore,
+    aggregate_id: AggregateId,
+    row: Option<&R>,
+    at_least: Version,
+) -> Result<Vec<R>, ProjectError> {
+    let mut rows: Vec<R> = Vec::new();
+    loop {
+        let newest = rows.last().or(row);
+        if newest.map_or(0, Row::version) >= at_least {
+            return Ok(rows);
+        }
+        let page = next_rows(store, aggregate_id, newest).await?;
+        if page.is_empty() {
+            return Ok(rows);
+        }
+        rows.extend(page);
+    }
+}
+
+/// The rows that one page of the aggregate's history adds to `row`.
+async fn next_rows<R: Row>(
+    store: &impl EventStore,
+    aggregate_id: AggregateId,
+    row: Option<&R>,
+) -> Result<Vec<R>, ProjectError> {
+    let at = row.map_or(0, Row::version);
+    let mut rows: Vec<R> = Vec::new();
+    for commit in store.read(aggregate_id, at + 1).await? {
+        for event in commit.decode()? {
+            let newest = rows.last().or(row);
+            let (at, version) = (newest.map_or(0, Row::version), event.version);
+            match classify(at, version) {
+                Gate::Skip => {}
+                Gate::Apply => {
+                    let next = R::next(newest, &event);
+                    rows.push(next.ok_or(ProjectError::NoHistory { aggregate_id, version })?);
+                }
+                Gate::Gap => return Err(ProjectError::NoHistory { aggregate_id, version: at + 1 }),
+            }
+        }
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_next_or_known_or_proof_of_a_gap() {
+        assert_eq!(classify(0, 1), Gate::Apply);
+        assert_eq!(classify(4, 5), Gate::Apply);
+        assert_eq!(classify(4, 4), Gate::Skip);
+        assert_eq!(classify(4, 1), Gate::Skip);
+        assert_eq!(classify(4, 6), Gate::Gap);
+        assert_eq!(classify(0, 2), Gate::Gap);
+    }
+}

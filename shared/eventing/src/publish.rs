@@ -1,0 +1,146 @@
+//! Recorded events on their way to a bus. A bus takes a few entries a request and may refuse some of them in an answer that is
+//! otherwise a success; nothing counts as published before its own entry is accepted.
+
+use std::{future::Future, time::Duration};
+
+use aggregate::{Envelope, Timestamp};
+use serde::Serialize;
+
+use crate::Host;
+
+/// One message for the bus.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Who says it: what rules match first.
+    pub source: &'static str,
+    /// What it is: the event's type.
+    pub detail_type: String,
+    /// The message, as JSON text.
+    pub detail: String,
+    /// When it happened.
+    pub time: Timestamp,
+}
+
+/// Where entries go.
+pub trait Bus: Send + Sync {
+    /// What the bus takes in one request.
+    const LIMITS: PublishLimits;
+
+    /// Sends `entries` in one request. The answer has one item an entry, in order: `None` where it was accepted, else the code
+    /// of its refusal.
+    fn put(&self, entries: &[&Entry]) -> impl Future<Output = Result<Vec<Option<String>>, BusError>> + Send;
+}
+
+/// What a bus takes in one request.
+#[derive(Debug, Clone, Copy)]
+pub struct PublishLimits {
+    /// Entries.
+    pub entries_max: usize,
+    /// Bytes of all entries together, as [`Entry::bytes`] counts them.
+    pub bytes_max: usize,
+}
+
+/// The bus did not answer; some of the entries may have been accepted. Caller does: send them again.
+#[derive(Debug, thiserror::Error)]
+#[error("the event bus did not answer")]
+pub struct BusError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+impl Entry {
+    /// The entry that announces `envelope`. Where that is over `bytes_max`, it goes without its data: its id, aggregate and version
+    /// are a claim to the event in the store.
+    ///
+    /// # Errors
+    /// When the envelope does not serialise.
+    pub fn announcing(source: &'static str, envelope: &Envelope, bytes_max: usize) -> Result<Self, serde_json::Error> {
+        let whole = Self::new(source, &envelope.event_type, envelope.created_at, envelope)?;
+        if whole.bytes() <= bytes_max {
+            return Ok(whole);
+        }
+        let claim = Envelope { data: serde_json::Value::Null, ..envelope.clone() };
+        Self::new(source, &envelope.event_type, envelope.created_at, &claim)
+    }
+
+    /// An entry with `detail` as JSON.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn new(
+        source: &'static str,
+        detail_type: &str,
+        time: Timestamp,
+        detail: &impl Serialize,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self { source, detail_type: detail_type.to_owned(), detail: serde_json::to_string(detail)?, time })
+    }
+
+    /// Its size as EventBridge counts it: 14 bytes for the time, and the bytes of the texts (EventBridge user guide,
+    /// "Calculating PutEvents entry size").
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        14 + self.source.len() + self.detail_type.len() + self.detail.len()
+    }
+}
+
+/// How often an entry that the bus refused is sent again before its record is given back.
+const ATTEMPTS_MAX: u32 = 3;
+const BACKOFF: Duration = Duration::from_millis(50);
+
+/// Publishes the entries of records, in order, and answers how many leading records are published whole. When that is not
+/// all of them, entries of later records may be out all the same: whoever retries publishes those twice, and consumers know
+/// an event by its id.
+pub async fn publish<B: Bus>(bus: &B, host: &impl Host, records: &[Vec<Entry>]) -> usize {
+    let entries: Vec<(usize, &Entry)> = records
+        .iter()
+        .enumerate()
+        .flat_map(|(record, entries)| entries.iter().map(move |entry| (record, entry)))
+        .collect();
+    let mut rest = entries.as_slice();
+    while !rest.is_empty() {
+        let (request, after) = rest.split_at(fitting(rest, B::LIMITS));
+        if let Some(first_refused) = put_all(bus, host, request).await {
+            return first_refused;
+        }
+        rest = after;
+    }
+    records.len()
+}
+
+/// How many leading entries fit one request; at least one, so that an oversized entry is refused by the bus, not by silence.
+fn fitting(entries: &[(usize, &Entry)], limits: PublishLimits) -> usize {
+    let mut bytes = 0;
+    let within = |(_, entry): &&(usize, &Entry)| {
+        bytes += entry.bytes();
+        bytes <= limits.bytes_max
+    };
+    entries.iter().take(limits.entries_max).take_while(within).count().max(1)
+}
+
+/// Sends one request's entries until all are accepted; gives up with the first record that has an entry refused.
+async fn put_all<B: Bus>(bus: &B, host: &impl Host, request: &[(usize, &Entry)]) -> Option<usize> {
+    let mut pending = request.to_vec();
+    for attempt in 1..=ATTEMPTS_MAX {
+        let entries: Vec<&Entry> = pending.iter().map(|(_, entry)| *entry).collect();
+        match bus.put(&entries).await {
+            Ok(answers) => {
+                // An answer that is missing is no acceptance.
+                let mut answers = answers.into_iter();
+                pending.retain(|(_, entry)| match answers.next() {
+                    Some(None) => false,
+                    refused => {
+                        let code = refused.flatten().unwrap_or_else(|| "no answer for the entry".to_owned());
+                        tracing::warn!(detail_type = entry.detail_type, code, attempt, "the bus refused an entry");
+                        true
+                    }
+                });
+            }
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, attempt, "publishing failed"),
+        }
+        if pending.is_empty() {
+            return None;
+        }
+        if attempt < ATTEMPTS_MAX {
+            host.sleep(host.jitter(BACKOFF.saturating_mul(2_u32.pow(attempt)))).await;
+        }
+    }
+    pending.first().map(|(record, _)| *record)
+}
