@@ -1,0 +1,45 @@
+//! The names that AWS would give: one account and one region, made up once.
+//!
+//! Promises: an ARN made here is the same wherever it is made, so parts of the local cloud may compare ARNs as text. Never
+//! takes one apart: who needs the thing behind an ARN looks it up by the whole of it.
+
+/// The region of everything here. AWS's SDKs want one; which it is changes nothing.
+pub const REGION: &str = "us-east-1";
+
+/// The account of everything here.
+pub const ACCOUNT_ID: &str = "000000000000";
+
+/// The ARN of a function.
+pub fn function_arn(function: &str) -> String {
+    format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function}")
+}
+
+/// The ARN of a table.
+pub fn table_arn(table: &str) -> String {
+    format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}")
+}
+
+/// The ARN of a table's stream. AWS's ends with the time at which the stream was switched on.
+pub fn stream_arn(table: &str) -> String {
+    format!("{}/stream/local", table_arn(table))
+}
+
+/// The ARN of an event bus.
+pub fn bus_arn(bus: &str) -> String {
+    format!("arn:aws:events:{REGION}:{ACCOUNT_ID}:event-bus/{bus}")
+}
+
+/// The ARN of a rule on an event bus.
+pub fn rule_arn(bus: &str, rule: &str) -> String {
+    format!("arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{bus}/{rule}")
+}
+
+/// The ARN of a queue.
+pub fn queue_arn(queue: &str) -> String {
+    format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{queue}")
+}
+
+/// The URL of a queue, which is what `!Ref` of one gives. Nothing listens there: queues are read in the data folder.
+pub fn queue_url(queue: &str) -> String {
+    format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{queue}")
+}

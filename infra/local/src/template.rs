@@ -1,0 +1,141 @@
+//! `template.yaml`, the one list of what exists: read, resolved and checked.
+//!
+//! Promises: everything in the template that the local cloud plays is in [`Template`]; everything that it does not play is
+//! either known to make no difference here (`template/properties.rs` has the lists) or refused, by name and with its place.
+//! So a template that starts here has nothing in it that was quietly left out.
+
+mod directory;
+mod intrinsics;
+mod model;
+mod properties;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+pub use model::{AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, StartingPosition, StreamMapping, Table, Target, Template};
+
+use directory::Directory;
+use reader::Reader;
+use serde_json::{Map, Value};
+use std::fmt::{self, Display};
+use std::path::Path;
+
+/// The sections that a template may have.
+const SECTIONS: &[&str] = &[
+    "AWSTemplateFormatVersion",
+    "Transform",
+    "Description",
+    "Metadata",
+    "Parameters",
+    "Globals",
+    "Resources",
+    "Outputs",
+];
+
+/// What a resource may have beside its properties.
+const RESOURCE_KEYS: &[&str] =
+    &["Type", "Properties", "Metadata", "DeletionPolicy", "UpdateReplacePolicy", "DependsOn"];
+
+/// Resources that make no difference to one user on one machine: permissions between services, logs and alarms.
+const IGNORED_TYPES: &[&str] = &[
+    "AWS::SQS::QueuePolicy",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+];
+
+/// Something in the template that the local cloud cannot play.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    place: Place,
+    problem: String,
+}
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place.0, self.problem)
+    }
+}
+
+/// Where in the template something stands: `Resources.X.Properties.Y`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(String);
+
+impl Place {
+    fn section(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    fn resource(logical_id: &str) -> Self {
+        Self::section("Resources").child(logical_id)
+    }
+
+    fn child(&self, name: impl Display) -> Self {
+        Self(format!("{}.{name}", self.0))
+    }
+
+    fn refuse(&self, problem: impl Into<String>) -> Refused {
+        Refused { place: self.clone(), problem: problem.into() }
+    }
+}
+
+/// Reads the template in `path`.
+pub fn load(path: &Path) -> Result<Template, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}; --template says where it is", path.display()))?;
+    parse(&text).map_err(|refused| format!("{}: {refused}", path.display()))
+}
+
+fn parse(text: &str) -> Result<Template, Refused> {
+    let whole = Place::section("the template");
+    let document = yaml::parse(text).map_err(|problem| whole.refuse(problem))?;
+    let sections = document.as_object().ok_or_else(|| whole.refuse("has no sections"))?;
+    only_known(sections, SECTIONS, &whole)?;
+
+    let none = Map::new();
+    let section = |name: &str| sections.get(name).and_then(Value::as_object).unwrap_or(&none);
+    let (parameters, globals, resources) = (section("Parameters"), section("Globals"), section("Resources"));
+    only_known(globals, &["Function", "HttpApi"], &Place::section("Globals"))?;
+    let reader = Reader { parameters, globals, resources, directory: Directory::of(resources, parameters)? };
+
+    let mut template = Template::default();
+    for (logical_id, resource) in resources {
+        let place = Place::resource(logical_id);
+        only_known(resource.as_object().ok_or_else(|| place.refuse("is no resource"))?, RESOURCE_KEYS, &place)?;
+        if !IGNORED_TYPES.contains(&resource.get("Type").and_then(Value::as_str).unwrap_or_default()) {
+            reader.add(&mut template, logical_id, resource)?;
+        }
+    }
+    template.routes.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
+    Ok(template)
+}
+
+fn only_known(object: &Map<String, Value>, known: &[&str], place: &Place) -> Result<(), Refused> {
+    match object.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(unknown) => Err(place.refuse(format!("{unknown} is not known to the local cloud"))),
+        None => Ok(()),
+    }
+}
+
+/// SAM's way of laying a resource's properties over the global ones: maps are merged, lists joined, anything else replaced.
+fn merge(global: Value, own: Value) -> Value {
+    match (global, own) {
+        (Value::Object(mut global), Value::Object(own)) => {
+            for (key, value) in own {
+                let merged = match global.remove(&key) {
+                    Some(base) => merge(base, value),
+                    None => value,
+                };
+                global.insert(key, merged);
+            }
+            Value::Object(global)
+        }
+        (Value::Array(mut global), Value::Array(own)) => {
+            global.extend(own);
+            Value::Array(global)
+        }
+        (_, own) => own,
+    }
+}

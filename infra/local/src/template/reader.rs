@@ -1,0 +1,230 @@
+//! From the template's JSON to the model: each resource's properties over the global ones, resolved, typed and checked.
+
+use super::directory::Directory;
+use super::intrinsics::{Scope, physical_name};
+use super::model::{
+    AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, StreamMapping, Table, Target, Template,
+};
+use super::{Place, Refused, merge, properties};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// The largest batch of a stream (Lambda quota).
+const BATCH_RECORDS_MAX: usize = 10_000;
+
+/// A template's JSON with what is needed to make sense of any part of it.
+pub struct Reader<'a> {
+    pub parameters: &'a Map<String, Value>,
+    pub globals: &'a Map<String, Value>,
+    pub resources: &'a Map<String, Value>,
+    pub directory: Directory,
+}
+
+impl Reader<'_> {
+    /// Adds the resource `logical_id` to `template`.
+    pub fn add(&self, template: &mut Template, logical_id: &str, resource: &Value) -> Result<(), Refused> {
+        let name = physical_name(logical_id, resource, self.parameters)?;
+        let place = Place::resource(logical_id).child("Properties");
+        match resource.get("Type").and_then(Value::as_str).unwrap_or_default() {
+            "AWS::Serverless::Function" => {
+                let properties = self.properties(resource, "Function", properties::FUNCTION_IGNORED, &place)?;
+                self.add_function(template, name, resource, properties, &Place::resource(logical_id))?;
+            }
+            "AWS::Serverless::HttpApi" => {
+                let api: properties::HttpApi = self.properties(resource, "HttpApi", properties::API_IGNORED, &place)?;
+                template.authorizer = api.auth.default_authorizer;
+            }
+            "AWS::DynamoDB::Table" => {
+                let table = self.properties(resource, "", properties::TABLE_IGNORED, &place)?;
+                template.tables.push(read_table(name, table));
+            }
+            "AWS::Events::EventBus" => {
+                let _: properties::Named = self.properties(resource, "", properties::BUS_IGNORED, &place)?;
+                template.buses.push(name);
+            }
+            "AWS::SQS::Queue" => {
+                let _: properties::Named = self.properties(resource, "", properties::QUEUE_IGNORED, &place)?;
+            }
+            "AWS::Events::Rule" => {
+                let rule = self.properties(resource, "", properties::RULE_IGNORED, &place)?;
+                template.rules.push(self.read_rule(name, rule, &place)?);
+            }
+            other => return Err(place.refuse(format!("the local cloud does not play resources of type {other}"))),
+        }
+        Ok(())
+    }
+
+    fn add_function(
+        &self,
+        template: &mut Template,
+        name: String,
+        resource: &Value,
+        function: properties::Function,
+        place: &Place,
+    ) -> Result<(), Refused> {
+        for (event_name, event) in &function.events {
+            self.add_event(template, &name, resource, (event_name, event), &place.child("Properties.Events"))?;
+        }
+        let binary = resource.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str).ok_or_else(|| {
+            place.child("Metadata.BuildProperties.Binary").refuse("is missing; it names what the local cloud builds and runs")
+        })?;
+        let on_failure = &function.event_invoke_config.destination_config;
+        template.functions.push(Function {
+            async_invoke: AsyncInvoke {
+                retries: function.event_invoke_config.maximum_retry_attempts,
+                event_age: Duration::from_secs(function.event_invoke_config.maximum_event_age_in_seconds),
+                on_failure: self.failure_queue(on_failure, &place.child("Properties.EventInvokeConfig"))?,
+            },
+            name,
+            binary: binary.to_owned(),
+            timeout: Duration::from_secs(function.timeout),
+            memory_mb: function.memory_size,
+            concurrency: function.reserved_concurrent_executions,
+            environment: function.environment.variables.into_iter().map(|(key, value)| (key, value.into())).collect(),
+            log_format: function.logging_config.log_format,
+            log_level: function.logging_config.application_log_level,
+        });
+        Ok(())
+    }
+
+    fn add_event(
+        &self,
+        template: &mut Template,
+        function: &str,
+        resource: &Value,
+        (name, event): (&String, &Value),
+        place: &Place,
+    ) -> Result<(), Refused> {
+        let place = place.child(name);
+        let properties = event.get("Properties").cloned().unwrap_or_default();
+        let at = place.child("Properties");
+        match event.get("Type").and_then(Value::as_str).unwrap_or_default() {
+            "HttpApi" => {
+                let event: properties::HttpApiEvent = self.typed(properties, &[], &at)?;
+                if event.payload_format_version.is_some_and(|version| version != "2.0") {
+                    return Err(at.child("PayloadFormatVersion").refuse("only 2.0 is played"));
+                }
+                template.routes.push(Route {
+                    method: event.method.to_uppercase(),
+                    path: event.path,
+                    function: function.to_owned(),
+                    authorized: event.auth.authorizer.as_deref() != Some("NONE"),
+                    example: resource.pointer(&format!("/Metadata/Examples/{name}")).cloned(),
+                });
+            }
+            "DynamoDB" => {
+                let event = self.typed(properties, &[], &at)?;
+                template.mappings.push(self.read_mapping(function.to_owned(), event, &at)?);
+            }
+            "EventBridgeRule" => {
+                let event: properties::RuleEvent = self.typed(properties, properties::RULE_IGNORED, &at)?;
+                template.rules.push(Rule {
+                    name: format!("{function}-{name}"),
+                    bus: self.directory.bus(&event.event_bus_name, &at.child("EventBusName"))?,
+                    pattern: event.pattern,
+                    targets: vec![Target::Function(function.to_owned())],
+                });
+            }
+            other => return Err(place.refuse(format!("the local cloud does not play events of type {other}"))),
+        }
+        Ok(())
+    }
+
+    fn read_mapping(
+        &self,
+        function: String,
+        event: properties::StreamEvent,
+        place: &Place,
+    ) -> Result<StreamMapping, Refused> {
+        if event.parallelization_factor.is_some_and(|factor| factor != 1) {
+            return Err(place.child("ParallelizationFactor").refuse("one batch runs at a time here: only 1 is played"));
+        }
+        if !(1..=BATCH_RECORDS_MAX).contains(&event.batch_size) {
+            return Err(place.child("BatchSize").refuse(format!("must be from 1 to {BATCH_RECORDS_MAX}")));
+        }
+        Ok(StreamMapping {
+            table: self.directory.table_of_stream(&event.stream, &place.child("Stream"))?,
+            function,
+            starting_position: event.starting_position,
+            batch_records_max: event.batch_size,
+            filters: event.filter_criteria.filters.into_iter().map(|filter| filter.pattern).collect(),
+            retry: BatchRetry {
+                reports_item_failures: !event.function_response_types.is_empty(),
+                bisects: event.bisect_batch_on_function_error,
+                retries: limit(event.maximum_retry_attempts),
+                record_age_s: limit(event.maximum_record_age_in_seconds),
+            },
+            on_failure: self.failure_queue(&event.destination_config, place)?,
+        })
+    }
+
+    fn read_rule(&self, name: String, rule: properties::Rule, place: &Place) -> Result<Rule, Refused> {
+        let mut targets = Vec::new();
+        for (index, target) in rule.targets.into_iter().enumerate() {
+            let place = place.child("Targets").child(index);
+            let target: properties::Target = self.typed(target, properties::RULE_IGNORED, &place)?;
+            targets.push(self.directory.target(&target.arn, &place.child("Arn"))?);
+        }
+        let bus = self.directory.bus(&rule.event_bus_name, &place.child("EventBusName"))?;
+        Ok(Rule { name, bus, pattern: rule.event_pattern, targets })
+    }
+
+    fn failure_queue(&self, config: &properties::DestinationConfig, place: &Place) -> Result<Option<String>, Refused> {
+        let place = place.child("DestinationConfig.OnFailure.Destination");
+        config.on_failure.as_ref().map(|on_failure| self.directory.queue(&on_failure.destination, &place)).transpose()
+    }
+
+    /// A resource's properties over the global ones for `globals`, as the struct that plays them.
+    fn properties<T: DeserializeOwned>(
+        &self,
+        resource: &Value,
+        globals: &str,
+        ignored: &[&str],
+        place: &Place,
+    ) -> Result<T, Refused> {
+        let own = resource.get("Properties").cloned().unwrap_or_else(|| json!({}));
+        let global = self.globals.get(globals).cloned().unwrap_or_else(|| json!({}));
+        self.typed(merge(global, own), ignored, place)
+    }
+
+    /// `value` without what is ignored, resolved, as a `T`.
+    fn typed<T: DeserializeOwned>(&self, mut value: Value, ignored: &[&str], place: &Place) -> Result<T, Refused> {
+        if let Some(object) = value.as_object_mut() {
+            object.retain(|key, _| !ignored.contains(&key.as_str()));
+        }
+        let scope = Scope { parameters: self.parameters, resources: Some(self.resources) };
+        let resolved = scope.resolve(&value, place)?;
+        serde_path_to_error::deserialize(resolved).map_err(|error| match error.path().to_string().as_str() {
+            "." => place.refuse(error.inner().to_string()),
+            path => place.child(path).refuse(error.inner().to_string()),
+        })
+    }
+}
+
+fn read_table(name: String, table: properties::Table) -> Table {
+    let stream =
+        table.stream.map(|stream| json!({ "StreamEnabled": true, "StreamViewType": stream.stream_view_type }));
+    let mut create = json!({
+        "TableName": name, "AttributeDefinitions": table.attribute_definitions, "KeySchema": table.key_schema,
+    });
+    let optional = [
+        ("LocalSecondaryIndexes", table.local_secondary_indexes),
+        ("GlobalSecondaryIndexes", table.global_secondary_indexes),
+        ("BillingMode", table.billing_mode),
+        ("ProvisionedThroughput", table.provisioned_throughput),
+        ("DeletionProtectionEnabled", table.deletion_protection_enabled),
+        ("StreamSpecification", stream),
+    ];
+    for (key, value) in optional {
+        if let Some(value) = value {
+            create[key] = value;
+        }
+    }
+    Table { name, create }
+}
+
+/// Lambda writes "no limit" as -1.
+fn limit(value: i64) -> Limit {
+    u64::try_from(value).map_or(Limit::Unlimited, Limit::AtMost)
+}

@@ -1,0 +1,131 @@
+use super::*;
+
+/// A template with one function, to which `rest` adds properties and other resources.
+fn function(properties: &str, rest: &str) -> String {
+    format!(
+        "Parameters:
+  Prefix: {{ Type: String, Default: p- }}
+Globals:
+  Function: {{ Timeout: 10, Environment: {{ Variables: {{ SHARED: everywhere }} }} }}
+Resources:
+  Worker:
+    Type: AWS::Serverless::Function
+    Metadata: {{ BuildProperties: {{ Binary: worker }} }}
+    Properties:
+      CodeUri: functions/worker
+{properties}
+  Things:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: !Sub '${{Prefix}}things'
+      AttributeDefinitions: [{{ AttributeName: id, AttributeType: S }}]
+      KeySchema: [{{ AttributeName: id, KeyType: HASH }}]
+      StreamSpecification: {{ StreamViewType: NEW_IMAGE }}
+  Failed: {{ Type: AWS::SQS::Queue }}
+{rest}
+"
+    )
+}
+
+fn refused(properties: &str, rest: &str) -> String {
+    match parse(&function(properties, rest)) {
+        Ok(_) => "was not refused".to_owned(),
+        Err(refused) => refused.to_string(),
+    }
+}
+
+#[test]
+fn the_projects_own_template_is_played_whole() {
+    let template = load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"))).unwrap();
+    assert!(!template.functions.is_empty() && !template.routes.is_empty());
+    assert!(!template.rules.is_empty() && !template.mappings.is_empty());
+}
+
+#[test]
+fn variables_refer_to_what_the_resources_are_called_here() {
+    let template = parse(&function(
+        "      Environment: { Variables: { TABLE: !Ref Things, ARN: !GetAtt Things.Arn, REGION: '${x}', N: 7 } }",
+        "",
+    ))
+    .unwrap();
+    let environment = &template.functions[0].environment;
+    let expected = [
+        ("ARN", "arn:aws:dynamodb:us-east-1:000000000000:table/p-things"),
+        ("N", "7"),
+        ("REGION", "${x}"),
+        ("SHARED", "everywhere"),
+        ("TABLE", "p-things"),
+    ];
+    assert_eq!(environment.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>(), expected);
+    assert_eq!(template.functions[0].timeout.as_secs(), 10);
+}
+
+#[test]
+fn a_stream_mapping_leads_from_a_table_to_a_function_and_to_a_queue() {
+    let template = parse(&function(
+        "      Events:
+        Changes:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Things.StreamArn
+            StartingPosition: TRIM_HORIZON
+            MaximumRetryAttempts: 3
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            DestinationConfig: { OnFailure: { Type: SQS, Destination: !GetAtt Failed.Arn } }",
+        "",
+    ))
+    .unwrap();
+    let mapping = &template.mappings[0];
+    assert_eq!((mapping.table.as_str(), mapping.function.as_str()), ("p-things", "worker"));
+    assert_eq!(mapping.on_failure.as_deref(), Some("Failed"));
+    assert_eq!((mapping.retry.retries, mapping.retry.record_age_s), (Limit::AtMost(3), Limit::Unlimited));
+    assert!(mapping.retry.reports_item_failures && !mapping.retry.bisects);
+}
+
+#[test]
+fn what_is_not_played_is_refused_by_name_and_place() {
+    let cases = [
+        (
+            "      Layers: [a]",
+            "",
+            "Resources.Worker.Properties.Layers: unknown field `Layers`",
+        ),
+        (
+            "      Environment: { Variables: { X: !Ref Thinks } }",
+            "",
+            "Resources.Worker.Properties.Environment.Variables.X: nothing in the template is called Thinks",
+        ),
+        (
+            "      Environment: { Variables: { X: !GetAtt Things.Colour } }",
+            "",
+            "Resources.Worker.Properties.Environment.Variables.X: the local cloud does not know the attribute Colour of Things",
+        ),
+        (
+            "      Events: { Nightly: { Type: Schedule } }",
+            "",
+            "Resources.Worker.Properties.Events.Nightly: the local cloud does not play events of type Schedule",
+        ),
+        (
+            "      Events: { New: { Type: DynamoDB, Properties: { Stream: !GetAtt Failed.Arn, StartingPosition: LATEST } } }",
+            "",
+            "Resources.Worker.Properties.Events.New.Properties.Stream: arn:aws:sqs:us-east-1:000000000000:Failed is no stream",
+        ),
+        (
+            "      Events: { New: { Type: EventBridgeRule, Properties: { EventBusName: nowhere, Pattern: {} } } }",
+            "",
+            "Resources.Worker.Properties.Events.New.Properties.EventBusName: nowhere is no event bus of this template",
+        ),
+        ("", "  Machine: { Type: AWS::EC2::Instance }", "does not play resources of type AWS::EC2::Instance"),
+        ("", "Conditions: {}", "the template: Conditions is not known to the local cloud"),
+    ];
+    for (properties, rest, expected) in cases {
+        let refused = refused(properties, rest);
+        assert!(refused.contains(expected), "{refused}\nwas expected to say\n{expected}");
+    }
+}
+
+#[test]
+fn a_function_without_a_binary_is_refused() {
+    let text = "Resources: { F: { Type: AWS::Serverless::Function } }";
+    assert!(parse(text).unwrap_err().to_string().starts_with("Resources.F.Metadata.BuildProperties.Binary: is missing"));
+}
