@@ -29,7 +29,7 @@ const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// Lambda waits a minute and then two between the attempts of an asynchronous invocation; here one watches.
 const RETRY_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 /// An asynchronous invocation waits in a queue, not in a connection.
-const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+const PATIENCE: Duration = Duration::from_hours(6);
 
 /// All buses of the template.
 pub struct Bus {
@@ -41,7 +41,12 @@ pub struct Bus {
 }
 
 impl Bus {
-    pub fn new(template: &Template, pools: Arc<Pools>, durable: Arc<Durable>, console: Arc<Console>) -> Result<Self, String> {
+    pub fn new(
+        template: &Template,
+        pools: Arc<Pools>,
+        durable: Arc<Durable>,
+        console: Arc<Console>,
+    ) -> Result<Self, String> {
         let mut by_bus: BTreeMap<&str, Quamina<usize>> =
             template.buses.iter().map(|bus| (bus.as_str(), Quamina::new())).collect();
         for (index, rule) in template.rules.iter().enumerate() {
@@ -123,7 +128,9 @@ impl Bus {
     fn event(&self, entry: &Value) -> Result<(String, Value), (&'static str, String)> {
         let text = |name: &str| {
             let text = entry[name].as_str().filter(|text| !text.is_empty());
-            text.ok_or_else(|| ("InvalidArgument", format!("Parameter {name} is not valid. Reason: {name} is a required argument.")))
+            text.ok_or_else(|| {
+                ("InvalidArgument", format!("Parameter {name} is not valid. Reason: {name} is a required argument."))
+            })
         };
         let (source, detail_type, detail) = (text("Source")?, text("DetailType")?, text("Detail")?);
         let detail: Value = serde_json::from_str(detail).unwrap_or_default();
@@ -157,7 +164,8 @@ impl Bus {
     async fn deliver(&self, mut delivery: Delivery) -> rusqlite::Result<()> {
         let event: Value = serde_json::from_str(&delivery.payload).unwrap_or_default();
         let Some(pool) = self.pools.get(&delivery.function) else {
-            self.console.trouble(&format!("{} is no longer in the template; its delivery is dropped", delivery.function));
+            self.console
+                .trouble(&format!("{} is no longer in the template; its delivery is dropped", delivery.function));
             return self.durable.given_up(delivery.id, None, now_ms());
         };
         let rules = &pool.function.async_invoke;
@@ -187,7 +195,10 @@ impl Bus {
             let message = destination_record(&delivery, &event, condition, &failure).to_string();
             let queue = rules.on_failure.as_deref();
             self.durable.given_up(delivery.id, queue.map(|queue| (queue, message.as_str())), now_ms())?;
-            self.console.parked(queue.unwrap_or("nowhere: no failure destination"), &format!("{}: {}", delivery.function, describe(&failure)));
+            self.console.parked(
+                queue.unwrap_or("nowhere: no failure destination"),
+                &format!("{}: {}", delivery.function, describe(&failure)),
+            );
             return Ok(());
         }
     }
@@ -234,6 +245,7 @@ async fn answer(State(bus): State<Arc<Bus>>, headers: HeaderMap, body: Bytes) ->
 }
 
 /// Milliseconds since 1970.
+#[must_use]
 pub fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }

@@ -36,6 +36,7 @@ struct Command {
 }
 
 impl Console {
+    #[must_use]
     pub fn new(verbose: bool) -> Self {
         Self { verbose, commands: Mutex::default() }
     }
@@ -61,7 +62,10 @@ impl Console {
 
     /// A function failed on an event, and will be tried again.
     pub fn failed(&self, function: &str, event: &Value, why: &str, attempts: u32) {
-        self.trouble(&format!("{function} failed on {} (attempt {attempts}, will be tried again): {why}", label(event)));
+        self.trouble(&format!(
+            "{function} failed on {} (attempt {attempts}, will be tried again): {why}",
+            label(event)
+        ));
     }
 
     /// A line of a function's log.
@@ -95,7 +99,9 @@ impl Console {
     /// A record came out of a stream.
     pub fn appended(&self, record: &Value, written_at_ms: Option<i64>) {
         let image = &record["dynamodb"]["NewImage"];
-        let Some(correlation_id) = image.pointer("/metadata/M/correlation_id/S").and_then(Value::as_str) else { return };
+        let Some(correlation_id) = image.pointer("/metadata/M/correlation_id/S").and_then(Value::as_str) else {
+            return;
+        };
         let mut commands = self.commands();
         let command = commands.entry(correlation_id.to_owned()).or_insert_with(|| Command::new(Instant::now()));
         let none = Vec::new();
@@ -137,17 +143,26 @@ impl Console {
         let mut screen = format!("\n{BOLD}Everything in the template runs on this machine.{BOLD:#}\n\n");
         let _ = writeln!(screen, "  API        {url}");
         for route in &template.routes {
-            let _ = writeln!(screen, "             {DIM}{:<6} {:<32} {}{DIM:#}", route.method, route.path, route.function);
+            let _ =
+                writeln!(screen, "             {DIM}{:<6} {:<32} {}{DIM:#}", route.method, route.path, route.function);
         }
-        let _ = writeln!(screen, "  DynamoDB   {engine_url}   {DIM}aws dynamodb --endpoint-url {engine_url} ...{DIM:#}");
+        let _ =
+            writeln!(screen, "  DynamoDB   {engine_url}   {DIM}aws dynamodb --endpoint-url {engine_url} ...{DIM:#}");
         let _ = writeln!(screen, "  data       {data}");
         if template.authorizer.is_some() {
-            let _ = writeln!(screen, "  user       {LOCAL_USER}   {DIM}every request is taken for this user's; tokens are not verified yet{DIM:#}");
+            let _ = writeln!(
+                screen,
+                "  user       {LOCAL_USER}   {DIM}every request is taken for this user's; tokens are not verified yet{DIM:#}"
+            );
         }
         let example = template.routes.iter().find(|route| route.method == "POST" && !route.path.contains('{'));
         if let Some(route) = example {
             let body = route.example.as_ref().map_or_else(|| "{}".to_owned(), ToString::to_string);
-            let _ = writeln!(screen, "\n  Try:  curl -i {url}{} -H 'content-type: application/json' -d '{body}'", route.path);
+            let _ = writeln!(
+                screen,
+                "\n  Try:  curl -i {url}{} -H 'content-type: application/json' -d '{body}'",
+                route.path
+            );
         }
         let _ = writeln!(screen, "\n  {DIM}ready after {}; Ctrl-C stops everything{DIM:#}", ms(took));
         anstream::println!("{screen}");

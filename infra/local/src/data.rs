@@ -29,6 +29,7 @@ pub enum Data {
 
 impl Data {
     /// Data that goes when the process goes.
+    #[must_use]
     pub fn in_memory() -> Self {
         Self::Memory(Uuid::new_v4())
     }
@@ -42,7 +43,9 @@ impl Data {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let path = path.display();
-                return Err(format!("another local cloud is using the data folder {path}; stop it, or choose one with --data-dir"));
+                return Err(format!(
+                    "another local cloud is using the data folder {path}; stop it, or choose one with --data-dir"
+                ));
             }
             Err(TryLockError::Error(error)) => return Err(explain(error)),
         }
@@ -54,16 +57,19 @@ impl Data {
     }
 
     /// What `SQLite` opens for the engine.
+    #[must_use]
     pub fn engine_file(&self) -> String {
         self.sqlite_file(ENGINE_FILE)
     }
 
     /// What `SQLite` opens for the rest.
+    #[must_use]
     pub fn cloud_file(&self) -> String {
         self.sqlite_file(CLOUD_FILE)
     }
 
     /// Where `function` logs to.
+    #[must_use]
     pub fn log_file(&self, function: &str) -> Option<PathBuf> {
         match self {
             Self::Memory(_) => None,
@@ -72,6 +78,7 @@ impl Data {
     }
 
     /// For the start screen.
+    #[must_use]
     pub fn describe(&self) -> String {
         match self {
             Self::Memory(_) => "in memory, gone at the end".to_owned(),
@@ -89,7 +96,8 @@ impl Data {
 }
 
 fn delete_data(folder: &Path) -> io::Result<()> {
-    let files = [ENGINE_FILE, CLOUD_FILE].into_iter().flat_map(|file| SQLITE_SUFFIXES.map(|suffix| format!("{file}{suffix}")));
+    let files =
+        [ENGINE_FILE, CLOUD_FILE].into_iter().flat_map(|file| SQLITE_SUFFIXES.map(|suffix| format!("{file}{suffix}")));
     for file in files {
         match fs::remove_file(folder.join(file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -74,7 +74,8 @@ impl Durable {
     /// What an earlier run left under way.
     pub fn deliveries(&self) -> rusqlite::Result<Vec<Delivery>> {
         let connection = self.lock();
-        let mut select = connection.prepare("SELECT id, function, payload, attempts, accepted_at_ms FROM deliveries ORDER BY id")?;
+        let mut select =
+            connection.prepare("SELECT id, function, payload, attempts, accepted_at_ms FROM deliveries ORDER BY id")?;
         let rows = select.query_map([], |row| {
             Ok(Delivery {
                 id: row.get(0)?,

@@ -47,7 +47,11 @@ impl Engine {
     }
 
     /// Answers DynamoDB's API on `listener` until `stop` resolves.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), String> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), String> {
         dynoxide::server::serve_with_shutdown(listener, self.database, stop).await
     }
 
@@ -63,14 +67,19 @@ impl Engine {
             shard_iterator_type: kind.to_owned(),
             sequence_number,
         };
-        let shard_iterator =
-            self.database.get_shard_iterator(iterator).map_err(|error| error.to_string())?.shard_iterator.unwrap_or_default();
+        let shard_iterator = self
+            .database
+            .get_shard_iterator(iterator)
+            .map_err(|error| error.to_string())?
+            .shard_iterator
+            .unwrap_or_default();
         let request = GetRecordsRequest { shard_iterator, limit: Some(limit.min(STREAM_PAGE_RECORDS_MAX)) };
         let page = self.database.get_records(request).map_err(|error| error.to_string())?;
         page.records.into_iter().map(|record| serde_json::to_value(record).map_err(|error| error.to_string())).collect()
     }
 
     /// The one shard of a table's stream.
+    #[must_use]
     pub fn shard_id(table: &str) -> String {
         shard_id(table)
     }
@@ -135,7 +144,8 @@ mod tests {
     }
 
     fn put(engine: &Engine, version: u32) {
-        let request = json!({ "TableName": "things", "Item": { "id": { "S": "a" }, "version": { "N": version.to_string() } } });
+        let request =
+            json!({ "TableName": "things", "Item": { "id": { "S": "a" }, "version": { "N": version.to_string() } } });
         engine.database.put_item(serde_json::from_value(request).unwrap()).unwrap();
     }
 

@@ -91,7 +91,8 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     let claims = (gateway.authorizer && served.route.authorized).then(|| json!({ "sub": LOCAL_USER, "scope": "" }));
     let event = event(&served.route, &parts.method, &parts.uri, &parts.headers, &parameters, &body, claims.as_ref());
     let payload = Bytes::from(event.to_string());
-    let invoked = tokio::time::timeout(INTEGRATION_TIMEOUT, served.pool.invoke(payload, served.pool.function.timeout)).await;
+    let invoked =
+        tokio::time::timeout(INTEGRATION_TIMEOUT, served.pool.invoke(payload, served.pool.function.timeout)).await;
     let response = match invoked {
         Ok(Ok(payload)) => respond(&payload),
         Ok(Err(Failure::Error { kind, message: why })) => {
@@ -178,7 +179,8 @@ fn event(
 /// API Gateway hands on text as it is, and everything else encoded.
 fn is_text(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.starts_with("text/") || ["application/json", "application/javascript", "application/xml"].contains(&essence.as_str())
+    essence.starts_with("text/")
+        || ["application/json", "application/javascript", "application/xml"].contains(&essence.as_str())
 }
 
 fn pair(pair: &str) -> (String, String) {
@@ -229,7 +231,9 @@ mod tests {
     #[test]
     fn a_request_becomes_a_payload_of_format_2() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("X-One", "a"), ("X-One", "b"), ("cookie", "c=1; d=2"), ("content-type", "application/json")] {
+        for (name, value) in
+            [("X-One", "a"), ("X-One", "b"), ("cookie", "c=1; d=2"), ("content-type", "application/json")]
+        {
             headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::from_static(value));
         }
         let uri: Uri = "/things/7?a=1&a=2&b=x%20y".parse().unwrap();
@@ -247,13 +251,15 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_encoded() {
-        let event = event(&route(), &Method::GET, &Uri::from_static("/"), &HeaderMap::new(), &Map::new(), &[0xff], None);
+        let event =
+            event(&route(), &Method::GET, &Uri::from_static("/"), &HeaderMap::new(), &Map::new(), &[0xff], None);
         assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("/w=="), &json!(true)));
     }
 
     #[test]
     fn a_payload_becomes_a_response() {
-        let said = json!({ "statusCode": 201, "headers": { "location": "/x" }, "cookies": ["a=1", "b=2"], "body": "hi" });
+        let said =
+            json!({ "statusCode": 201, "headers": { "location": "/x" }, "cookies": ["a=1", "b=2"], "body": "hi" });
         let response = respond(said.to_string().as_bytes());
         assert_eq!(response.status(), 201);
         assert_eq!(response.headers()["location"], "/x");

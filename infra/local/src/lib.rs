@@ -1,7 +1,11 @@
 //! The local cloud: everything that `template.yaml` declares, on this machine, with every function as a process of its own.
 //! It knows no domain: tables, routes, rules and functions all come from the template. It is a library as well as a program
 //! for the tests' sake, which want the template's tables.
-#![allow(missing_docs, clippy::missing_errors_doc, reason = "the inside of a program, documented where a name does not say it")]
+#![allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    reason = "the inside of a program, documented where a name does not say it"
+)]
 
 pub mod bus;
 pub mod console;

@@ -39,19 +39,24 @@ async fn run(options: Options) -> Result<(), String> {
     let listener = listen(options.port, "--port").await?;
     let engine_listener = listen(options.engine_port, "--engine-port").await?;
     let bus_listener = listen(0, "--port").await?;
-    let url = |listener: &TcpListener| listener.local_addr().map(|at| format!("http://{at}")).map_err(|error| error.to_string());
+    let url = |listener: &TcpListener| {
+        listener.local_addr().map(|at| format!("http://{at}")).map_err(|error| error.to_string())
+    };
     let (api_url, engine_url, bus_url) = (url(&listener)?, url(&engine_listener)?, url(&bus_listener)?);
 
     let data = if options.in_memory { Data::in_memory() } else { Data::in_folder(&options.data_dir, options.reset)? };
     let engine = Engine::open(&data, &template.tables)?;
-    let durable = Arc::new(Durable::open(&data.cloud_file()).map_err(|error| format!("cannot open {}: {error}", data.cloud_file()))?);
+    let durable = Arc::new(
+        Durable::open(&data.cloud_file()).map_err(|error| format!("cannot open {}: {error}", data.cloud_file()))?,
+    );
     let writes = stream_table::watch_writes(&data.engine_file()).map_err(|error| error.to_string())?;
     tokio::spawn(engine.clone().serve(engine_listener, pending()));
 
     let environment = Environment { dynamodb_url: engine_url.clone(), eventbridge_url: bus_url };
     let mut pools = BTreeMap::new();
     for function in &template.functions {
-        let limit = function.concurrency.map_or(usize::from(options.concurrency), usize::from).min(options.concurrency.into());
+        let limit =
+            function.concurrency.map_or(usize::from(options.concurrency), usize::from).min(options.concurrency.into());
         let program = programs[&function.binary].clone();
         let log_file = data.log_file(&function.name);
         let pool = Pool::new(function.clone(), program, &environment, limit, log_file, console.clone())?;

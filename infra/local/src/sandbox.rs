@@ -139,6 +139,7 @@ impl Sandbox {
     }
 
     /// Whether it can take an invocation, as far as is known.
+    #[must_use]
     pub fn is_alive(&self) -> bool {
         *self.state.borrow() == Life::Ready
     }
@@ -170,11 +171,13 @@ impl Sandbox {
 }
 
 impl Failure {
+    #[must_use]
     pub fn error(kind: &str, message: &str) -> Self {
         Self::Error { kind: kind.to_owned(), message: message.to_owned() }
     }
 
     /// Whether the process is of no more use.
+    #[must_use]
     pub fn ends_process(&self) -> bool {
         match self {
             Self::NotTaken => true,
@@ -199,7 +202,12 @@ const RESPONSE_BYTES_MAX: usize = 6 * 1024 * 1024;
 
 async fn next(State(api): State<Arc<Api>>) -> Response {
     let mut jobs = api.jobs.lock().await;
-    api.life.send_if_modified(|life| *life == Life::Starting && { *life = Life::Ready; true });
+    api.life.send_if_modified(|life| {
+        *life == Life::Starting && {
+            *life = Life::Ready;
+            true
+        }
+    });
     let Some(job) = jobs.recv().await else { return StatusCode::GONE.into_response() };
     let deadline = jiff::Timestamp::now().as_millisecond() + i64::try_from(api.timeout.as_millis()).unwrap_or(i64::MAX);
     *api.current.lock().unwrap_or_else(PoisonError::into_inner) = Some((job.id.clone(), job.reply));
@@ -211,15 +219,18 @@ async fn next(State(api): State<Arc<Api>>) -> Response {
         ("lambda-runtime-trace-id", format!("Root=1-{:08x}-{}", deadline / 1000, &job.id.replace('-', "")[..24])),
         ("content-type", "application/json".to_owned()),
     ];
-    (headers.map(|(name, value)| (axum::http::HeaderName::from_static(name), value)).into_iter().fold(
-        HeaderMap::new(),
-        |mut all, (name, value)| {
-            if let Ok(value) = value.parse() {
-                all.insert(name, value);
-            }
-            all
-        },
-    ), job.payload)
+    (
+        headers.map(|(name, value)| (axum::http::HeaderName::from_static(name), value)).into_iter().fold(
+            HeaderMap::new(),
+            |mut all, (name, value)| {
+                if let Ok(value) = value.parse() {
+                    all.insert(name, value);
+                }
+                all
+            },
+        ),
+        job.payload,
+    )
         .into_response()
 }
 

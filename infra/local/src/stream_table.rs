@@ -42,6 +42,7 @@ pub fn trim(file: &str, table: &str, checkpoint: &str) -> rusqlite::Result<usize
 
 /// The time of a write in milliseconds since 1970. The engine numbers records by the microsecond at which they were written,
 /// unless two fall in one; its own time of creation is in whole seconds.
+#[must_use]
 pub fn written_at_ms(sequence_number: &str) -> Option<i64> {
     stored_sequence_number(sequence_number).map(|microseconds| microseconds / 1000)
 }
@@ -80,7 +81,8 @@ mod tests {
         "SELECT COALESCE(MAX(CAST(sequence_number AS INTEGER)), 0) + 1 FROM _stream_records WHERE table_name = 't'";
 
     fn write(connection: &Connection, sequence_number: u32, age_h: u32) {
-        let insert = "INSERT INTO _stream_records (table_name, event_name, keys_json, sequence_number, shard_id, created_at)
+        let insert =
+            "INSERT INTO _stream_records (table_name, event_name, keys_json, sequence_number, shard_id, created_at)
             VALUES ('t', 'INSERT', '{}', ?1, 's', unixepoch() - ?2 * 3600)";
         connection.execute(insert, params![sequence_number.to_string(), age_h]).unwrap();
     }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// How long a batch waits for a process.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_hours(1);
 
 /// One mapping at work.
 pub struct Feed {
@@ -49,6 +49,7 @@ pub enum Next {
 
 /// Decides on a failed batch (Lambda developer guide, "Using AWS Lambda with DynamoDB", parameters of the mapping). `failed_from` is
 /// the first record that failed where the function said which; `attempt` counts from 1.
+#[must_use]
 pub fn after_failure(rules: BatchRetry, len: usize, attempt: u64, failed_from: Option<usize>) -> Next {
     match failed_from.filter(|_| rules.reports_item_failures) {
         // Some were done: the others begin anew.
@@ -145,7 +146,8 @@ impl Feed {
                         self.checkpoint(&sequence_number(done))?;
                     }
                     parts.push((rest, attempt));
-                    self.console.trouble(&format!("{} will be tried again with records: {}", self.mapping.function, failed.1));
+                    self.console
+                        .trouble(&format!("{} will be tried again with records: {}", self.mapping.function, failed.1));
                     let doublings = u32::try_from(attempt).unwrap_or(u32::MAX);
                     let wait = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(BACKOFF_MAX);
                     tokio::time::sleep(wait).await;
@@ -179,7 +181,8 @@ impl Feed {
             let written_at = stream_table::written_at_ms(&sequence_number(record)).unwrap_or_else(now_ms);
             u64::try_from((now_ms() - written_at) / 1000).unwrap_or(0)
         };
-        let expired = part.iter().take_while(|record| self.mapping.retry.record_age_s.is_exceeded_by(age_s(record))).count();
+        let expired =
+            part.iter().take_while(|record| self.mapping.retry.record_age_s.is_exceeded_by(age_s(record))).count();
         let rest = part.split_off(expired);
         let expired = std::mem::replace(part, rest);
         if expired.is_empty() { Ok(()) } else { self.give_up(&expired, "RecordAgeExceeded", 0, "too old") }
@@ -262,5 +265,4 @@ mod tests {
     fn a_place_that_was_not_asked_for_is_not_looked_at() {
         assert_eq!(after_failure(rules(false, false, 2), 5, 1, Some(3)), Next::Retry { done: 0, attempt: 2 });
     }
-
 }

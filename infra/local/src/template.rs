@@ -13,7 +13,9 @@ mod reader;
 mod tests;
 mod yaml;
 
-pub use model::{AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, StartingPosition, StreamMapping, Table, Target, Template};
+pub use model::{
+    AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, StartingPosition, StreamMapping, Table, Target, Template,
+};
 
 use directory::Directory;
 use reader::Reader;

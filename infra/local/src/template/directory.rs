@@ -29,7 +29,9 @@ impl Directory {
         for (logical_id, resource) in resources {
             let name = physical_name(logical_id, resource, parameters)?;
             let twice = match resource.get("Type").and_then(Value::as_str).unwrap_or_default() {
-                "AWS::Serverless::Function" => directory.functions.insert(names::function_arn(&name), name.clone()).is_some(),
+                "AWS::Serverless::Function" => {
+                    directory.functions.insert(names::function_arn(&name), name.clone()).is_some()
+                }
                 "AWS::SQS::Queue" => directory.queues.insert(names::queue_arn(&name), name.clone()).is_some(),
                 "AWS::Events::EventBus" => !directory.buses.insert(name.clone()),
                 "AWS::DynamoDB::Table" if resource.pointer("/Properties/StreamSpecification").is_some() => {

@@ -80,7 +80,9 @@ impl Scope<'_> {
             return match parameter.get("Default") {
                 Some(Value::String(text)) => Ok(text.clone()),
                 Some(other) => Ok(other.to_string()),
-                None => Err(place.refuse(format!("parameter {name} has no Default, and nobody is asked for a value here"))),
+                None => {
+                    Err(place.refuse(format!("parameter {name} has no Default, and nobody is asked for a value here")))
+                }
             };
         }
         let (kind, physical) = self.resource(name, place)?;
@@ -97,7 +99,10 @@ impl Scope<'_> {
             ("AWS::Events::EventBus", "Name") | ("AWS::SQS::Queue", "QueueName") => Ok(name),
             ("AWS::SQS::Queue", "Arn") => Ok(names::queue_arn(&name)),
             ("AWS::SQS::Queue", "QueueUrl") => Ok(names::queue_url(&name)),
-            _ => Err(place.refuse(format!("the local cloud does not know the attribute {attribute} of {resource} ({kind})"))),
+            _ => {
+                Err(place
+                    .refuse(format!("the local cloud does not know the attribute {attribute} of {resource} ({kind})")))
+            }
         }
     }
 
@@ -116,11 +121,7 @@ impl Scope<'_> {
 
 /// The name that a resource goes by: its own, where the template gives one. AWS would make up the others; here a function is
 /// called like its binary, and anything else like its logical id.
-pub fn physical_name(
-    logical_id: &str,
-    resource: &Value,
-    parameters: &Map<String, Value>,
-) -> Result<String, Refused> {
+pub fn physical_name(logical_id: &str, resource: &Value, parameters: &Map<String, Value>) -> Result<String, Refused> {
     const NAME_PROPERTIES: [&str; 4] = ["FunctionName", "TableName", "QueueName", "Name"];
     let place = Place::resource(logical_id).child("Properties");
     for property in NAME_PROPERTIES {

@@ -62,6 +62,7 @@ impl Route {
     pub const DEFAULT: &str = "$default";
 
     /// As API Gateway writes it: `GET /things/{id}`, or `$default`.
+    #[must_use]
     pub fn key(&self) -> String {
         if self.path == Self::DEFAULT { self.path.clone() } else { format!("{} {}", self.method, self.path) }
     }
@@ -84,6 +85,7 @@ pub enum Limit {
 
 impl Limit {
     /// Whether `value` is over the limit.
+    #[must_use]
     pub fn is_exceeded_by(self, value: u64) -> bool {
         matches!(self, Self::AtMost(limit) if value > limit)
     }

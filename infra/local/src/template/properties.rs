@@ -28,12 +28,14 @@ pub const FUNCTION_IGNORED: &[&str] = &[
 pub const API_IGNORED: &[&str] =
     &["AccessLogSettings", "DefaultRouteSettings", "Description", "FailOnWarnings", "Name", "RouteSettings", "Tags"];
 /// Of a table: backups and encryption, which the embedded engine has no use for.
-pub const TABLE_IGNORED: &[&str] = &["ContributorInsightsSpecification", "PointInTimeRecoverySpecification", "SSESpecification"];
+pub const TABLE_IGNORED: &[&str] =
+    &["ContributorInsightsSpecification", "PointInTimeRecoverySpecification", "SSESpecification"];
 /// Of a rule's event and target: handing an event to a function is one row in a file here and cannot fail, so there is
 /// nothing to retry and nothing to park. The function's own failures are another matter: `EventInvokeConfig`.
 pub const RULE_IGNORED: &[&str] = &["DeadLetterConfig", "Description", "RetryPolicy", "RuleName"];
 /// Of a queue: retention and encryption. What lands in a queue stays until the data folder goes.
-pub const QUEUE_IGNORED: &[&str] = &["KmsMasterKeyId", "MessageRetentionPeriod", "SqsManagedSseEnabled", "Tags", "VisibilityTimeout"];
+pub const QUEUE_IGNORED: &[&str] =
+    &["KmsMasterKeyId", "MessageRetentionPeriod", "SqsManagedSseEnabled", "Tags", "VisibilityTimeout"];
 /// Of an event bus: everything but its name.
 pub const BUS_IGNORED: &[&str] = &["Description", "KmsKeyIdentifier", "Tags"];
 

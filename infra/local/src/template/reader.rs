@@ -2,9 +2,7 @@
 
 use super::directory::Directory;
 use super::intrinsics::{Scope, physical_name};
-use super::model::{
-    AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, StreamMapping, Table, Target, Template,
-};
+use super::model::{AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, StreamMapping, Table, Target, Template};
 use super::{Place, Refused, merge, properties};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -67,7 +65,9 @@ impl Reader<'_> {
             self.add_event(template, &name, resource, (event_name, event), &place.child("Properties.Events"))?;
         }
         let binary = resource.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str).ok_or_else(|| {
-            place.child("Metadata.BuildProperties.Binary").refuse("is missing; it names what the local cloud builds and runs")
+            place
+                .child("Metadata.BuildProperties.Binary")
+                .refuse("is missing; it names what the local cloud builds and runs")
         })?;
         let on_failure = &function.event_invoke_config.destination_config;
         template.functions.push(Function {
@@ -203,8 +203,7 @@ impl Reader<'_> {
 }
 
 fn read_table(name: String, table: properties::Table) -> Table {
-    let stream =
-        table.stream.map(|stream| json!({ "StreamEnabled": true, "StreamViewType": stream.stream_view_type }));
+    let stream = table.stream.map(|stream| json!({ "StreamEnabled": true, "StreamViewType": stream.stream_view_type }));
     let mut create = json!({
         "TableName": name, "AttributeDefinitions": table.attribute_definitions, "KeySchema": table.key_schema,
     });

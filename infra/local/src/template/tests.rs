@@ -85,11 +85,7 @@ fn a_stream_mapping_leads_from_a_table_to_a_function_and_to_a_queue() {
 #[test]
 fn what_is_not_played_is_refused_by_name_and_place() {
     let cases = [
-        (
-            "      Layers: [a]",
-            "",
-            "Resources.Worker.Properties.Layers: unknown field `Layers`",
-        ),
+        ("      Layers: [a]", "", "Resources.Worker.Properties.Layers: unknown field `Layers`"),
         (
             "      Environment: { Variables: { X: !Ref Thinks } }",
             "",
@@ -127,5 +123,7 @@ fn what_is_not_played_is_refused_by_name_and_place() {
 #[test]
 fn a_function_without_a_binary_is_refused() {
     let text = "Resources: { F: { Type: AWS::Serverless::Function } }";
-    assert!(parse(text).unwrap_err().to_string().starts_with("Resources.F.Metadata.BuildProperties.Binary: is missing"));
+    assert!(
+        parse(text).unwrap_err().to_string().starts_with("Resources.F.Metadata.BuildProperties.Binary: is missing")
+    );
 }

@@ -1,0 +1,91 @@
+use serde_json::{Value, json};
+use tests::{Cloud, function_binary};
+
+#[test]
+fn each_mistake_has_its_own_problem_and_nothing_is_appended() {
+    let cloud = Cloud::start();
+    let account = cloud.open_account("EUR");
+    let deposits = format!("{account}/deposits");
+    let money = |amount: Value| json!({ "amount": amount, "currency": "EUR" }).to_string();
+    let nobody = "/accounts/00000000-0000-4000-8000-000000000000/deposits";
+    let good = money(json!("1"));
+    let long = format!("{{\"amount\": \"{}\"}}", "1".repeat(9_000));
+    let pointer = |body: &Value| body["errors"][0]["pointer"].as_str().unwrap_or_default().to_owned();
+    for (path, body, status, problem, at) in [
+        (deposits.as_str(), "{}".to_owned(), 400, "invalid-request", "/amount"),
+        (&deposits, r#"{"amount":"1","currency":"EUR","extra":1}"#.to_owned(), 400, "invalid-request", "/extra"),
+        (&deposits, r#"{"amount":"1","amount":"2","currency":"EUR"}"#.to_owned(), 400, "invalid-request", "/amount"),
+        (&deposits, money(json!(1)), 400, "invalid-request", "/amount"),
+        (&deposits, money(json!("0")), 400, "invalid-request", "/amount"),
+        (&deposits, money(json!("-1")), 400, "invalid-request", "/amount"),
+        (&deposits, money(json!("NaN")), 400, "invalid-request", "/amount"),
+        (&deposits, money(json!("1e3")), 400, "invalid-request", "/amount"),
+        (&deposits, money(json!("1.234")), 400, "invalid-request", "/amount"),
+        (&deposits, money(json!("99999999999.00")), 400, "invalid-request", "/amount"),
+        (&deposits, r#"{"amount":"1","currency":"XAU"}"#.to_owned(), 400, "invalid-request", "/currency"),
+        (
+            &deposits,
+            r#"{"amount":"1","currency":"EUR","description":"a\u0000b"}"#.to_owned(),
+            400,
+            "invalid-request",
+            "/description",
+        ),
+        (&deposits, r#"{"amount":NaN}"#.to_owned(), 400, "malformed-json", ""),
+        (&deposits, "[".to_owned(), 400, "malformed-json", ""),
+        (&deposits, "[]".to_owned(), 400, "invalid-request", ""),
+        (&deposits, String::new(), 400, "malformed-json", ""),
+        (&deposits, long, 413, "body-too-large", ""),
+        (&deposits, r#"{"amount":"1","currency":"USD"}"#.to_owned(), 422, "currency-mismatch", ""),
+        ("/accounts/not-an-id/deposits", good.clone(), 400, "malformed-id", ""),
+        (nobody, good.clone(), 404, "not-found", ""),
+        ("/accounts", r#"{"currency":"ZZZ"}"#.to_owned(), 400, "invalid-request", "/currency"),
+        ("/nothing", good.clone(), 404, "no-such-route", ""),
+    ] {
+        let answer = cloud.send("POST", path, &[("content-type", "application/json")], Some(body.as_bytes()));
+        assert_eq!((answer.status, answer.problem()), (status, problem), "{path} {body}: {answer:?}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert_eq!(pointer(&answer.body), at, "{path} {body}: {answer:?}");
+        assert!(answer.body["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+        assert!(!answer.header("x-correlation-id").is_empty());
+    }
+    let wrong_type = cloud.send("POST", &deposits, &[("content-type", "text/plain")], Some(good.as_bytes()));
+    assert_eq!((wrong_type.status, wrong_type.problem()), (415, "wrong-content-type"));
+    let wrong_method = cloud.send("DELETE", &account, &[], None);
+    assert_eq!(
+        (wrong_method.status, wrong_method.problem(), wrong_method.header("allow")),
+        (405, "method-not-allowed", "GET")
+    );
+    let json_type = ("content-type", "application/json");
+    let stale = cloud.send("POST", &deposits, &[json_type, ("if-match", "\"9\"")], Some(good.as_bytes()));
+    assert_eq!((stale.status, stale.problem()), (412, "version-mismatch"));
+    let bad_key = cloud.send("POST", &deposits, &[json_type, ("idempotency-key", "a b")], Some(good.as_bytes()));
+    assert_eq!((bad_key.status, bad_key.problem()), (400, "invalid-header"));
+    for query in ["limit=0", "limit=101", "limit=x", "cursor=x"] {
+        assert_eq!(cloud.get(&format!("/accounts?{query}")).problem(), "invalid-request", "{query}");
+    }
+    assert_eq!(cloud.get(&account).body["version"], 1, "nothing was appended");
+}
+
+#[test]
+fn a_missing_variable_stops_a_function_at_init_and_is_named() {
+    for function in
+        ["account-commands", "event-publisher", "account-projector", "statement-projector", "account-queries"]
+    {
+        let variables = [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
+        let run = std::process::Command::new(function_binary(function)).env_clear().envs(variables).output().unwrap();
+        assert!(!run.status.success());
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(["EVENTS_TABLE", "EVENT_BUS"].iter().any(|name| said.contains(name)), "{function}: {said}");
+    }
+}
+
+#[test]
+fn the_routes_that_the_edge_knows_are_the_templates() {
+    let template = local::template::load(&tests::repository().join("template.yaml")).unwrap();
+    let mut of_template: Vec<String> =
+        template.routes.iter().filter(|route| route.path != "$default").map(local::template::Route::key).collect();
+    let mut of_edge: Vec<String> = api::ROUTES.iter().map(|(method, path)| format!("{method} {path}")).collect();
+    of_template.sort();
+    of_edge.sort();
+    assert_eq!(of_template, of_edge);
+}

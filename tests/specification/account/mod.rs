@@ -1,0 +1,4 @@
+mod any_history;
+mod create;
+mod deposit;
+mod withdraw;

@@ -1,0 +1,206 @@
+//! A command on its way to the store: repetition, conflict, unknown outcomes.
+
+use aggregate::{Aggregate, AggregateId, Version};
+use domain::{Account, AccountCommand, Amount, Currency, Rejection};
+use eventing::{Commit, EventStore, ExecuteError, Executed, MemoryStore, RecordedEvent, execute, load};
+use tests::{Fault, FaultyStore, StillHost, command, deposited, envelopes, owner};
+use uuid::Uuid;
+
+fn create() -> AccountCommand {
+    AccountCommand::CreateAccount { owner: owner(), currency: Currency::from_code("EUR").unwrap() }
+}
+
+fn deposit(minor: u64) -> AccountCommand {
+    let amount = Amount::from_minor(minor, Currency::from_code("EUR").unwrap()).unwrap();
+    AccountCommand::DepositMoney { by: owner(), amount, description: None }
+}
+
+async fn run(
+    store: &impl EventStore,
+    id: AggregateId,
+    body: AccountCommand,
+    key: Option<&str>,
+) -> Result<Executed, ExecuteError<Rejection>> {
+    execute::<Account>(store, &StillHost::default(), &command(id, body, key)).await
+}
+
+async fn an_account(store: &impl EventStore) -> AggregateId {
+    let id = AggregateId(Uuid::now_v7());
+    run(store, id, create(), None).await.unwrap();
+    id
+}
+
+async fn balance(store: &impl EventStore, id: AggregateId) -> i64 {
+    match load::<Account>(store, id, Version::MAX).await.unwrap().aggregate {
+        Account::Open(open) => open.balance,
+        Account::NotOpened => panic!("no account"),
+    }
+}
+
+/// A commit of somebody else's deposit, for version `version`.
+fn rival(id: AggregateId, version: Version) -> Box<Commit> {
+    Box::new(Commit {
+        aggregate_id: id,
+        aggregate_type: Account::TYPE.to_owned(),
+        version,
+        created_at: "2026-11-23T09:30:00Z".parse().unwrap(),
+        metadata: command(id, create(), None).metadata,
+        command_digest: None,
+        events: vec![RecordedEvent::new(&deposited(1_000_000), &StillHost::default()).unwrap()],
+        state: None,
+    })
+}
+
+#[tokio::test]
+async fn each_command_answers_with_the_version_that_it_wrote() {
+    let store = MemoryStore::default();
+    let id = an_account(&store).await;
+    for version in 2..10 {
+        let executed = run(&store, id, deposit(1), None).await.unwrap();
+        assert_eq!(executed, Executed { version, repeated: false });
+    }
+    assert_eq!(balance(&store, id).await, 8);
+}
+
+#[tokio::test]
+async fn one_key_has_one_effect_and_one_answer_for_ever() {
+    let store = MemoryStore::default();
+    let id = an_account(&store).await;
+    let first = run(&store, id, deposit(5), Some("k")).await.unwrap();
+    run(&store, id, deposit(7), None).await.unwrap();
+    for _ in 0..3 {
+        let again = run(&store, id, deposit(5), Some("k")).await.unwrap();
+        assert_eq!(again, Executed { version: first.version, repeated: true });
+    }
+    assert_eq!(balance(&store, id).await, 12);
+}
+
+#[tokio::test]
+async fn a_key_with_another_body_is_refused() {
+    let store = MemoryStore::default();
+    let id = an_account(&store).await;
+    run(&store, id, deposit(5), Some("k")).await.unwrap();
+    let other = run(&store, id, deposit(6), Some("k")).await;
+    assert!(matches!(other, Err(ExecuteError::CommandIdReused)), "{other:?}");
+    assert_eq!(balance(&store, id).await, 5);
+}
+
+#[tokio::test]
+async fn a_refused_command_leaves_no_trace_and_its_key_may_be_used_again() {
+    let store = MemoryStore::default();
+    let id = AggregateId(Uuid::now_v7());
+    let refused = run(&store, id, deposit(5), Some("k")).await;
+    assert!(matches!(refused, Err(ExecuteError::Rejected(Rejection::NoSuchAccount))));
+    run(&store, id, create(), None).await.unwrap();
+    assert_eq!(run(&store, id, deposit(5), Some("k")).await.unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn who_was_overtaken_decides_again_on_what_is_there_now() {
+    let store = FaultyStore::default();
+    let id = an_account(&store).await;
+    store.plan(Fault::Overtaken(rival(id, 2)));
+    let executed = run(&store, id, deposit(5), None).await.unwrap();
+    assert_eq!(executed.version, 3);
+    assert_eq!(balance(&store, id).await, 1_000_005);
+}
+
+#[tokio::test]
+async fn who_named_a_version_is_told_instead() {
+    let store = FaultyStore::default();
+    let id = an_account(&store).await;
+    let mut command = command(id, deposit(5), None);
+    command.expected_version = Some(1);
+    store.plan(Fault::Overtaken(rival(id, 2)));
+    let outcome = execute::<Account>(&store, &StillHost::default(), &command).await;
+    assert!(matches!(outcome, Err(ExecuteError::VersionMismatch { actual: 2 })), "{outcome:?}");
+    assert_eq!(balance(&store, id).await, 1_000_000);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_a_success_and_happens_once() {
+    for fault in [Fault::AnswerLost, Fault::RequestLost] {
+        let store = FaultyStore::default();
+        let id = an_account(&store).await;
+        store.plan(fault);
+        assert_eq!(run(&store, id, deposit(5), None).await.unwrap().version, 2);
+        assert_eq!(balance(&store, id).await, 5);
+    }
+}
+
+#[tokio::test]
+async fn who_was_overtaken_while_the_outcome_was_unknown_still_has_one_effect() {
+    let store = FaultyStore::default();
+    let id = an_account(&store).await;
+    store.plan(Fault::RequestLost);
+    store.plan(Fault::Overtaken(rival(id, 2)));
+    assert_eq!(run(&store, id, deposit(5), None).await.unwrap().version, 3);
+    assert_eq!(balance(&store, id).await, 1_000_005);
+}
+
+#[tokio::test]
+async fn an_outcome_that_stays_unknown_is_never_called_a_failure_and_the_same_key_settles_it() {
+    let store = FaultyStore::default();
+    let id = an_account(&store).await;
+    for fault in [Fault::AnswerLost, Fault::RequestLost, Fault::RequestLost] {
+        store.plan(fault);
+    }
+    let outcome = run(&store, id, deposit(5), Some("k")).await;
+    assert!(matches!(outcome, Err(ExecuteError::Unknown(_))), "{outcome:?}");
+    let settled = run(&store, id, deposit(5), Some("k")).await.unwrap();
+    assert_eq!(settled, Executed { version: 2, repeated: true });
+    assert_eq!(balance(&store, id).await, 5);
+}
+
+#[tokio::test]
+async fn twenty_writers_at_once_all_succeed() {
+    let store = MemoryStore::default();
+    let id = an_account(&store).await;
+    let mut writers = Vec::new();
+    for _ in 0..20 {
+        writers.push(run(&store, id, deposit(1), None));
+    }
+    let mut versions: Vec<Version> = Vec::new();
+    for writer in writers {
+        versions.push(writer.await.unwrap().version);
+    }
+    versions.sort_unstable();
+    assert_eq!(versions, (2..=21).collect::<Vec<_>>());
+    assert_eq!(balance(&store, id).await, 20);
+}
+
+#[tokio::test]
+async fn every_event_carries_every_field_and_time_never_runs_backwards() {
+    let store = MemoryStore::default();
+    let id = an_account(&store).await;
+    // A new host's clock begins at zero again, before the account was opened.
+    run(&store, id, deposit(5), Some("k")).await.unwrap();
+    let events = envelopes(&store, id).await;
+    assert_eq!(events.iter().map(|event| event.version).collect::<Vec<_>>(), [1, 2]);
+    assert!(events[0].created_at <= events[1].created_at);
+    assert_ne!(events[0].event_id, events[1].event_id);
+    let second = serde_json::to_value(&events[1]).unwrap();
+    assert_eq!(second["aggregate_id"], id.to_string());
+    assert_eq!(second["aggregate_type"], "Account");
+    assert_eq!(second["event_type"], "MoneyDeposited");
+    assert_eq!(second["schema_version"], 1);
+    assert_eq!(second["data"], serde_json::json!({ "amount": { "minor": 5, "currency": "EUR" } }));
+    let metadata = second["metadata"].as_object().unwrap();
+    for field in ["user_id", "correlation_id", "causation_id", "command_id"] {
+        assert!(metadata[field].as_str().is_some_and(|text| !text.is_empty()), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_can_be_seen_as_of_any_version() {
+    let store = MemoryStore::default();
+    let id = an_account(&store).await;
+    for _ in 0..5 {
+        run(&store, id, deposit(10), None).await.unwrap();
+    }
+    for version in 1..=6 {
+        let loaded = load::<Account>(&store, id, version).await.unwrap();
+        let Account::Open(open) = loaded.aggregate else { panic!("no account at {version}") };
+        assert_eq!((loaded.version, open.balance), (version, i64::try_from(version - 1).unwrap() * 10));
+    }
+}

@@ -1,0 +1,8 @@
+//! The bank and the mechanism, in memory: file and function names read as the specification.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod account;
+mod commands;
+mod golden_events;
+mod projections;
+mod publishing;

@@ -1,0 +1,148 @@
+//! Events on their way into read models, delivered at least once and in any order.
+
+use aggregate::{Aggregate, AggregateId, Envelope, Row, Timestamp};
+use domain::{Account, AccountEvent, AccountRow, StatementEntry};
+use eventing::{Commit, EventStore, MemoryStore, ProjectError, Projected, RecordedEvent, catch_up, project};
+use proptest::prelude::*;
+use tests::{MemoryTable, StillHost, command, deposited, envelopes, opened, owner, withdrawn};
+use uuid::Uuid;
+
+/// Records `events` of one account, `size` events a commit.
+async fn history(store: &MemoryStore, events: &[AccountEvent], size: usize) -> AggregateId {
+    let id = AggregateId(Uuid::now_v7());
+    let create = domain::AccountCommand::CreateAccount { owner: owner(), currency: currency() };
+    let mut version = 1;
+    for events in events.chunks(size) {
+        let commit = Commit {
+            aggregate_id: id,
+            aggregate_type: Account::TYPE.to_owned(),
+            version,
+            created_at: Timestamp::from_micros(1_763_891_400_000_000 + version.cast_signed()),
+            metadata: command(id, create.clone(), None).metadata,
+            command_digest: None,
+            events: events.iter().map(|event| RecordedEvent::new(event, &StillHost::default()).unwrap()).collect(),
+            state: None,
+        };
+        store.append(&commit).await.unwrap();
+        version = commit.last_version() + 1;
+    }
+    id
+}
+
+fn currency() -> domain::Currency {
+    domain::Currency::from_code("EUR").unwrap()
+}
+
+/// What the rows must be: the plain fold of the history.
+fn fold<R: Row<Event = AccountEvent>>(events: &[Envelope]) -> Vec<R> {
+    events.iter().fold(Vec::new(), |mut rows: Vec<R>, event| {
+        let next = R::next(rows.last(), &event.decode().unwrap()).unwrap();
+        rows.push(next);
+        rows
+    })
+}
+
+#[tokio::test]
+async fn the_next_event_is_applied_and_a_known_one_skipped() {
+    let store = MemoryStore::default();
+    let id = history(&store, &[opened(), deposited(5)], 1).await;
+    let events = envelopes(&store, id).await;
+    let table = MemoryTable::<AccountRow>::default();
+    assert_eq!(project(&store, &table, &events[0]).await.unwrap(), Projected::Applied { from: 0, to: 1 });
+    assert_eq!(project(&store, &table, &events[1]).await.unwrap(), Projected::Applied { from: 1, to: 2 });
+    assert_eq!(project(&store, &table, &events[0]).await.unwrap(), Projected::Skipped);
+    assert_eq!(project(&store, &table, &events[1]).await.unwrap(), Projected::Skipped);
+    assert_eq!(table.rows(id).last().unwrap().account.balance, 5);
+}
+
+#[tokio::test]
+async fn a_gap_is_healed_from_the_store() {
+    let store = MemoryStore::default();
+    let many: Vec<AccountEvent> = std::iter::once(opened()).chain((1..=40).map(deposited)).collect();
+    let id = history(&store, &many, 1).await;
+    let last = envelopes(&store, id).await.pop().unwrap();
+    let table = MemoryTable::<StatementEntry>::default();
+    assert_eq!(project(&store, &table, &last).await.unwrap(), Projected::Applied { from: 0, to: 41 });
+    assert_eq!(table.rows(id), fold(&envelopes(&store, id).await));
+}
+
+#[tokio::test]
+async fn an_event_too_large_for_the_bus_is_read_from_the_store() {
+    let store = MemoryStore::default();
+    let id = history(&store, &[opened()], 1).await;
+    let mut claim = envelopes(&store, id).await.pop().unwrap();
+    claim.data = serde_json::Value::Null;
+    let table = MemoryTable::<AccountRow>::default();
+    assert_eq!(project(&store, &table, &claim).await.unwrap(), Projected::Applied { from: 0, to: 1 });
+}
+
+#[tokio::test]
+async fn an_event_that_the_store_does_not_have_is_an_error_and_changes_nothing() {
+    let store = MemoryStore::default();
+    let id = history(&store, &[opened()], 1).await;
+    let mut invented = envelopes(&store, id).await.pop().unwrap();
+    invented.version = 7;
+    let table = MemoryTable::<AccountRow>::default();
+    project(&store, &table, &envelopes(&store, id).await[0]).await.unwrap();
+    let outcome = project(&store, &table, &invented).await;
+    assert!(matches!(outcome, Err(ProjectError::NoHistory { .. })), "{outcome:?}");
+    assert_eq!(table.rows(id).len(), 1);
+}
+
+#[tokio::test]
+async fn an_unreadable_event_fails_alone() {
+    let store = MemoryStore::default();
+    let bad = history(&store, &[opened()], 1).await;
+    let good = history(&store, &[opened()], 1).await;
+    let mut poison = envelopes(&store, bad).await.pop().unwrap();
+    poison.schema_version = 99;
+    let table = MemoryTable::<AccountRow>::default();
+    assert!(matches!(project(&store, &table, &poison).await, Err(ProjectError::Unreadable(_))));
+    project(&store, &table, &envelopes(&store, good).await[0]).await.unwrap();
+    assert_eq!((table.rows(bad).len(), table.rows(good).len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_reader_catches_up_without_saving() {
+    let store = MemoryStore::default();
+    let id = history(&store, &[opened(), deposited(5), withdrawn(2)], 1).await;
+    let whole: Vec<AccountRow> = fold(&envelopes(&store, id).await);
+    let rows = catch_up(&store, id, Some(&whole[0]), 3).await.unwrap();
+    assert_eq!(rows, whole[1..]);
+    assert_eq!(catch_up(&store, id, Some(&whole[2]), 2).await.unwrap(), []);
+    assert_eq!(catch_up(&store, id, Some(&whole[2]), 9).await.unwrap(), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_the_order_and_however_often_the_rows_are_the_fold_of_the_history(
+        deposits in prop::collection::vec(1_u64..100, 1..12),
+        size in 1_usize..4,
+        order in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let store = MemoryStore::default();
+            let events: Vec<AccountEvent> =
+                std::iter::once(opened()).chain(deposits.into_iter().map(deposited)).collect();
+            let id = history(&store, &events, size).await;
+            let events = envelopes(&store, id).await;
+            let accounts = MemoryTable::<AccountRow>::default();
+            let statement = MemoryTable::<StatementEntry>::default();
+            for pair in order.chunks(2) {
+                // Two projectors at once, as the bus invokes them.
+                let [one, two] = [&pair[0], pair.last().unwrap()].map(|index| index.get(&events));
+                let (one, two) = tokio::join!(project(&store, &statement, one), project(&store, &statement, two));
+                one.unwrap();
+                two.unwrap();
+                project(&store, &accounts, pair[0].get(&events)).await.unwrap();
+                let rows = statement.rows(id);
+                assert_eq!(rows, fold::<StatementEntry>(&events[..rows.len()]));
+                let row = accounts.rows(id).pop().unwrap();
+                assert_eq!(Some(&row), fold::<AccountRow>(&events[..usize::try_from(row.version).unwrap()]).last());
+            }
+        });
+    }
+}

@@ -1,0 +1,5 @@
+//! The event store on a DynamoDB engine, through AWS's own SDK and over HTTP.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod contract;
+mod cost;

@@ -1,0 +1,64 @@
+//! Commands and events of the bank, ready-made, and the given / when / then of its decisions.
+
+use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId};
+use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, Rejection};
+use eventing::Command;
+use uuid::Uuid;
+
+/// The owner of every account here.
+#[must_use]
+pub fn owner() -> UserId {
+    UserId::new("alice").unwrap()
+}
+
+/// An account in EUR was opened.
+#[must_use]
+pub fn opened() -> AccountEvent {
+    AccountEvent::AccountCreated { owner: owner(), currency: Currency::from_code("EUR").unwrap() }
+}
+
+/// `minor` cents were put in.
+#[must_use]
+pub fn deposited(minor: u64) -> AccountEvent {
+    AccountEvent::MoneyDeposited { amount: eur(minor), description: None }
+}
+
+/// `minor` cents were taken out.
+#[must_use]
+pub fn withdrawn(minor: u64) -> AccountEvent {
+    AccountEvent::MoneyWithdrawn { amount: eur(minor), description: None }
+}
+
+fn eur(minor: u64) -> Amount {
+    Amount::from_minor(minor, Currency::from_code("EUR").unwrap()).unwrap()
+}
+
+/// Given a history, when a command is decided, then these events follow, or this rejection.
+pub fn check(
+    given: impl IntoIterator<Item = AccountEvent>,
+    when: &AccountCommand,
+    then: Result<Vec<AccountEvent>, Rejection>,
+) {
+    let mut account = Account::default();
+    for event in given {
+        account.apply(&event);
+    }
+    assert_eq!(account.handle(when), then);
+}
+
+/// `body` on `aggregate_id` by the owner, with time enough.
+#[must_use]
+pub fn command(aggregate_id: AggregateId, body: AccountCommand, key: Option<&str>) -> Command<AccountCommand> {
+    Command {
+        aggregate_id,
+        body,
+        metadata: Metadata {
+            user_id: owner(),
+            correlation_id: CorrelationId::from(Uuid::now_v7()),
+            causation_id: "request".to_owned(),
+            command_id: key.map(|key| CommandId::from_key(&owner(), key)),
+        },
+        expected_version: None,
+        deadline: Timestamp::from_micros(i64::MAX),
+    }
+}

@@ -1,0 +1,42 @@
+//! A DynamoDB engine in this process, reached over HTTP through AWS's own SDK, with the tables of the template.
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+};
+use dynoxide::Database;
+use tokio::net::TcpListener;
+
+/// An engine with empty tables; gone at the end of the test.
+pub struct Engine {
+    /// A client of it.
+    pub client: Client,
+    /// Its address.
+    pub url: String,
+}
+
+impl Engine {
+    /// Starts one.
+    pub async fn start() -> Self {
+        let database = Database::memory().unwrap();
+        let template = local::template::load(&crate::repository().join("template.yaml")).unwrap();
+        for table in template.tables {
+            database.create_table(serde_json::from_value(table.create).unwrap()).unwrap();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(dynoxide::server::serve_on(listener, database));
+        Self { client: dynamodb(&url), url }
+    }
+}
+
+/// A client of the engine at `url`.
+#[must_use]
+pub fn dynamodb(url: &str) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(url);
+    Client::from_conf(config.build())
+}

@@ -1,0 +1,12 @@
+//! What tests and benchmarks share: a bank to try things on, an engine, and the whole pipeline as processes.
+#![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "test support panics where a test must fail")]
+
+mod bank;
+mod cloud;
+mod engine;
+mod fakes;
+
+pub use bank::{check, command, deposited, opened, owner, withdrawn};
+pub use cloud::{Answer, Cloud, build_everything, function_binary, repository};
+pub use engine::{Engine, dynamodb};
+pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
