@@ -34,6 +34,7 @@ fn eur(minor: u64) -> Amount {
 }
 
 /// Given a history, when a command is decided, then these events follow, or this rejection.
+#[allow(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 pub fn check(
     given: impl IntoIterator<Item = AccountEvent>,
     when: &AccountCommand,

@@ -19,7 +19,7 @@ use quamina::Quamina;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -75,7 +75,9 @@ impl Bus {
         if !left.is_empty() {
             self.console.say(&format!("going on with {} deliveries of an earlier run", left.len()));
         }
-        left.into_iter().for_each(|delivery| self.spawn(delivery));
+        for delivery in left {
+            self.spawn(delivery);
+        }
         Ok(())
     }
 
@@ -119,7 +121,9 @@ impl Bus {
             let reason = event["detail"]["reason"].as_str().unwrap_or_default();
             self.console.parked(queue, &format!("{} {reason}", event["detail-type"].as_str().unwrap_or_default()));
         }
-        deliveries.into_iter().for_each(|delivery| self.spawn(delivery));
+        for delivery in deliveries {
+            self.spawn(delivery);
+        }
         let failed = results.iter().filter(|result| result.get("ErrorCode").is_some()).count();
         Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
     }
@@ -170,14 +174,11 @@ impl Bus {
         };
         let rules = &pool.function.async_invoke;
         loop {
-            let began = Instant::now();
-            let failure = match pool.invoke(Bytes::from(delivery.payload.clone()), PATIENCE).await {
-                Ok(_) => {
-                    self.durable.delivered(delivery.id)?;
-                    self.console.delivered(&delivery.function, &event, began.elapsed());
-                    return Ok(());
-                }
-                Err(failure) => failure,
+            let outcome = pool.invoke(Bytes::from(delivery.payload.clone()), PATIENCE).await;
+            let Err(failure) = outcome else {
+                self.durable.delivered(delivery.id)?;
+                self.console.delivered(&delivery.function, &event);
+                return Ok(());
             };
             delivery.attempts += 1;
             self.durable.attempted(delivery.id, delivery.attempts)?;

@@ -127,7 +127,7 @@ impl Console {
     }
 
     /// A function took an event.
-    pub fn delivered(&self, function: &str, event: &Value, _took: Duration) {
+    pub fn delivered(&self, function: &str, event: &Value) {
         let Some(correlation_id) = correlation(event) else { return };
         let mut commands = self.commands();
         if let Some(command) = commands.get_mut(correlation_id) {

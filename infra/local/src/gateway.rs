@@ -41,7 +41,7 @@ struct Served {
 }
 
 impl Gateway {
-    pub fn new(template: &Template, pools: Arc<Pools>, console: Arc<Console>) -> Result<Self, String> {
+    pub fn new(template: &Template, pools: &Pools, console: Arc<Console>) -> Result<Self, String> {
         let (mut paths, mut default) = (matchit::Router::new(), None);
         for routes in template.routes.chunk_by(|a, b| a.path == b.path) {
             let served: Vec<Served> = routes

@@ -77,7 +77,7 @@ async fn run(options: Options) -> Result<(), String> {
         let feed = streams::Feed::new(mapping, pool, engine.clone(), durable.clone(), bus.clone(), console.clone())?;
         tokio::spawn(feed.run(writes.clone()));
     }
-    let gateway = Gateway::new(&template, pools, console.clone())?;
+    let gateway = Gateway::new(&template, &pools, console.clone())?;
     tokio::spawn(gateway.serve(listener));
     console.start_screen(&template, &api_url, &engine_url, &data.describe(), began.elapsed());
 

@@ -59,8 +59,10 @@ struct Job {
     id: String,
     payload: Bytes,
     taken: oneshot::Sender<()>,
-    reply: oneshot::Sender<Result<Bytes, Failure>>,
+    reply: Reply,
 }
+
+type Reply = oneshot::Sender<Result<Bytes, Failure>>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Life {
@@ -72,7 +74,7 @@ enum Life {
 /// The server's side of one process.
 struct Api {
     jobs: tokio::sync::Mutex<mpsc::Receiver<Job>>,
-    current: Mutex<Option<(String, oneshot::Sender<Result<Bytes, Failure>>)>>,
+    current: Mutex<Option<(String, Reply)>>,
     life: watch::Sender<Life>,
     arn: String,
     timeout: Duration,

@@ -43,6 +43,8 @@ proptest! {
     #[test]
     fn no_history_however_damaged_makes_replaying_panic(events in prop::collection::vec(event(), 0..50)) {
         let mut account = Account::default();
-        events.iter().for_each(|event| account.apply(event));
+        for event in &events {
+            account.apply(event);
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Scope<'_> {
             let (name, after) = after.split_once('}').ok_or_else(|| place.refuse("a ${ is never closed"))?;
             result.push_str(before);
             match (name.strip_prefix('!'), name.split_once('.')) {
-                (Some(literal), _) => result.push_str(&format!("${{{literal}}}")),
+                (Some(literal), _) => result.extend(["${", literal, "}"]),
                 (None, Some((resource, attribute))) => result.push_str(&self.attribute(resource, attribute, place)?),
                 (None, None) => result.push_str(&self.reference(name, place)?),
             }
