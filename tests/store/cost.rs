@@ -4,8 +4,8 @@ use aggregate::AggregateId;
 use aws::DynamoEventStore;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::{Account, AccountCommand, Amount, Currency};
-use eventing::{Commit, EventStore, execute};
-use tests::{Engine, StillHost, command, owner};
+use eventing::{EventStore, execute};
+use tests::{Engine, Spent, StillHost, command, owner};
 use uuid::Uuid;
 
 /// Deposits so many times, and gives the version.
@@ -36,7 +36,7 @@ async fn every_commit_of_an_account_carries_its_state_within_one_write_unit() {
 }
 
 #[tokio::test]
-async fn a_load_is_one_read_unit_however_long_the_history() {
+async fn a_command_costs_the_same_however_long_the_history() {
     let engine = Engine::start().await;
     let store = DynamoEventStore::new(engine.client.clone(), "events");
     let id = AggregateId(Uuid::now_v7());
@@ -44,23 +44,14 @@ async fn a_load_is_one_read_unit_however_long_the_history() {
     execute::<Account>(&store, &StillHost::default(), &command(id, body, None)).await.unwrap();
     for more in [0, 30, 300] {
         deposit(&store, id, more).await;
-        // The same request as a load.
-        let load = engine
-            .client
-            .query()
-            .table_name("events")
-            .consistent_read(true)
-            .key_condition_expression("aggregate_id = :id")
-            .expression_attribute_values(":id", AttributeValue::S(id.to_string()))
-            .scan_index_forward(false)
-            .limit(4)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .unwrap();
-        assert!(load.consumed_capacity.unwrap().capacity_units.unwrap() <= 1.0);
-        let tail = store.load(id, u64::MAX, 1).await.unwrap();
-        assert_eq!((tail.state.is_some(), tail.commits), (true, Vec::<Commit>::new()));
+        let amount = Amount::from_minor(1, Currency::from_code("EUR").unwrap()).unwrap();
+        let key = format!("key-{more}");
+        for (key, requests, read_units, write_units) in [(None, 2, 1.0, 1.0), (Some(key.as_str()), 3, 2.0, 2.0)] {
+            let _ = engine.meter.take();
+            let body = AccountCommand::DepositMoney { by: owner(), amount, description: None };
+            execute::<Account>(&store, &StillHost::default(), &command(id, body, key)).await.unwrap();
+            assert_eq!(engine.meter.take(), Spent { requests, read_units, write_units }, "after {more} with {key:?}");
+        }
     }
 }
 

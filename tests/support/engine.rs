@@ -7,12 +7,14 @@ use aws_sdk_dynamodb::{
 use dynoxide::Database;
 use tokio::net::TcpListener;
 
+use crate::Meter;
+
 /// An engine with empty tables; gone at the end of the test.
 pub struct Engine {
     /// A client of it.
     pub client: Client,
-    /// Its address.
-    pub url: String,
+    /// What that client has spent.
+    pub meter: Meter,
 }
 
 impl Engine {
@@ -26,17 +28,22 @@ impl Engine {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(dynoxide::server::serve_on(listener, database));
-        Self { client: dynamodb(&url), url }
+        let meter = Meter::default();
+        let config = config(&url).interceptor(meter.clone()).build();
+        Self { client: Client::from_conf(config), meter }
     }
 }
 
 /// A client of the engine at `url`.
 #[must_use]
 pub fn dynamodb(url: &str) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
+    Client::from_conf(config(url).build())
+}
+
+fn config(url: &str) -> aws_sdk_dynamodb::config::Builder {
+    aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .endpoint_url(url);
-    Client::from_conf(config.build())
+        .endpoint_url(url)
 }

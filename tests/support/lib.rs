@@ -5,8 +5,10 @@ mod bank;
 mod cloud;
 mod engine;
 mod fakes;
+mod meter;
 
 pub use bank::{check, command, deposited, opened, owner, withdrawn};
 pub use cloud::{Answer, Cloud, build_everything, function_binary, repository};
 pub use engine::{Engine, dynamodb};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
+pub use meter::{Meter, Spent};
