@@ -27,8 +27,14 @@ fn main() {
     println!("A deposit, counted by the engine as DynamoDB bills it\n");
     println!("{:>12}  {:<8} {:>9} {:>11} {:>12}", "past events", "key", "requests", "read units", "write units");
     for row in &commands {
-        let (events, key) = (&row["past_events"], if row["key"] == true { "yes" } else { "no" });
-        println!("{events:>12}  {key:<8} {:>9} {:>11} {:>12}", row["requests"], row["read_units"], row["write_units"]);
+        let text = |name: &str| row[name].to_string();
+        let (events, key) = (text("past_events"), if row["key"] == true { "yes" } else { "no" });
+        println!(
+            "{events:>12}  {key:<8} {:>9} {:>11} {:>12}",
+            text("requests"),
+            text("read_units"),
+            text("write_units")
+        );
     }
     println!("\nThe local cloud on this machine\n");
     for (name, value) in pipeline.as_object().unwrap() {
