@@ -55,6 +55,8 @@ pub fn after_failure(rules: BatchRetry, len: usize, attempt: u64, failed_from: O
         // Some were done: the others begin anew.
         Some(done) if done > 0 => Next::Retry { done, attempt: 1 },
         None if rules.bisects && len > 1 => Next::Halve { first: len / 2 },
+        // Out of retries with others behind it: the first record stands alone, so that only it is given up.
+        Some(_) if rules.bisects && len > 1 && rules.retries.is_exceeded_by(attempt) => Next::Halve { first: 1 },
         _ if rules.retries.is_exceeded_by(attempt) => Next::GiveUp,
         _ => Next::Retry { done: 0, attempt: attempt + 1 },
     }
@@ -250,7 +252,7 @@ mod tests {
     fn a_record_that_keeps_failing_is_given_up_after_its_retries() {
         assert_eq!(after_failure(rules(true, true, 2), 5, 1, Some(0)), Next::Retry { done: 0, attempt: 2 });
         assert_eq!(after_failure(rules(true, true, 2), 5, 2, Some(0)), Next::Retry { done: 0, attempt: 3 });
-        assert_eq!(after_failure(rules(true, true, 2), 5, 3, Some(0)), Next::GiveUp);
+        assert_eq!(after_failure(rules(true, true, 2), 5, 3, Some(0)), Next::Halve { first: 1 });
         assert_eq!(after_failure(rules(true, false, 0), 1, 1, None), Next::GiveUp);
     }
 
