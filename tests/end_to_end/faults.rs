@@ -81,6 +81,8 @@ fn a_record_that_cannot_be_read_is_parked_and_holds_up_nobody() {
     let path = format!("{account}/statement");
     assert_eq!(cloud.post(&format!("{account}/deposits"), &json!({ "amount": "1", "currency": "EUR" })).status, 200);
     cloud.eventually(&path, |answer| answer.body["items"].as_array().is_some_and(|items| items.len() == 1));
-    let line = cloud.wait_for_line("dead letter");
-    assert!(line.contains("does not have the form of a commit"), "{line}");
+    let why = cloud.wait_for_line("parking a stream record");
+    assert!(why.contains("does not have the form of a commit"), "{why}");
+    let parked = cloud.wait_for_line("in DeadLetterQueue");
+    assert!(parked.contains("StreamRecordUnreadable"), "{parked}");
 }

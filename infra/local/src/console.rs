@@ -1,212 +1,207 @@
-//! What a person sees: one screen at the start, then one readable line for every command, with everything that it led to.
+//! What a person sees.
 //!
-//! A line is printed when the last function has the last of the command's events, or after a while without. Never shows a
-//! body, a header or a token.
+//! Promises: one line for a request and one for what came of it, in columns, with durations; failures as they happen and in
+//! red; colours only where a terminal shows them. Never shows a body, a payload or a key. Writing that fails, for the
+//! terminal has gone, is no reason to stop.
 
-use crate::gateway::LOCAL_USER;
-use crate::template::Template;
+mod flows;
+mod start;
+
+pub use flows::{Appended, Published};
+pub use start::{Progress, Screen};
+
+use crate::lambda::{FunctionError, Level, LogLine};
+use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use flows::{Flow, Flows, Step};
+use jiff::ZonedDateTime;
+use std::fmt::Display;
+use std::io::{Stdout, Write, stdout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-/// How long a command's line waits for what the command leads to.
-const LINE_WAIT: Duration = Duration::from_secs(2);
+const BOLD: Style = Style::new().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+
+/// As wide as most paths with one id in them.
+const PATH_COLUMNS: usize = 60;
 
 /// The terminal.
 pub struct Console {
     verbose: bool,
-    commands: Mutex<BTreeMap<String, Command>>,
+    /// Knows whether it is a terminal, and whether colours are wanted.
+    output: Mutex<AutoStream<Stdout>>,
+    flows: Mutex<Flows>,
 }
 
-/// A command that has been answered, and what has become of it so far. Times are since the request came in.
-struct Command {
-    began: Instant,
-    line: String,
-    outcome: String,
-    /// Events recorded, less the ones that every function has.
-    published: usize,
-    waiting: BTreeMap<String, usize>,
+/// A request that was answered.
+pub struct Served {
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+    pub took: Duration,
+    pub function: Option<String>,
 }
 
 impl Console {
-    #[must_use]
+    /// A console that shows everything that functions log, or only their warnings and errors.
     pub fn new(verbose: bool) -> Self {
-        Self { verbose, commands: Mutex::default() }
-    }
-
-    fn commands(&self) -> MutexGuard<'_, BTreeMap<String, Command>> {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A step of the start or the end.
-    pub fn say(&self, text: &str) {
-        anstream::eprintln!("{DIM}{text}{DIM:#}");
-    }
-
-    /// Something that should not be.
-    pub fn trouble(&self, text: &str) {
-        anstream::println!("{} {BAD}trouble{BAD:#}  {text}", clock());
-    }
-
-    /// A message that was put into a queue.
-    pub fn parked(&self, queue: &str, why: &str) {
-        anstream::println!("{} {BAD}dead letter{BAD:#} in {queue}: {why}", clock());
-    }
-
-    /// A function failed on an event, and will be tried again.
-    pub fn failed(&self, function: &str, event: &Value, why: &str, attempts: u32) {
-        self.trouble(&format!(
-            "{function} failed on {} (attempt {attempts}, will be tried again): {why}",
-            label(event)
-        ));
-    }
-
-    /// A line of a function's log.
-    pub fn logged(&self, function: &str, line: &str, json: &Value) {
-        let level = json["level"].as_str().unwrap_or_default();
-        if self.verbose {
-            anstream::println!("{} {DIM}{function}{DIM:#}  {line}", clock());
-        } else if level == "WARN" || level == "ERROR" || json.is_null() {
-            let message = json["message"].as_str().unwrap_or(line);
-            let error = json["error"].as_str().map(|error| format!(": {error}")).unwrap_or_default();
-            anstream::println!("{} {BAD}{function}{BAD:#}  {message}{error}", clock());
-        }
+        Self { verbose, output: Mutex::new(AutoStream::auto(stdout())), flows: Mutex::default() }
     }
 
     /// A request was answered.
-    pub fn answered(&self, method: &str, path: &str, status: u16, took: Duration, correlation_id: &str) {
-        let colour = if status < 400 { GOOD } else { BAD };
-        let line = format!("{} {BOLD}{method:<4} {path}{BOLD:#} {colour}{status}{colour:#} {}", clock(), ms(took));
-        if method == "GET" || status >= 400 || correlation_id.is_empty() {
-            anstream::println!("{line}");
-            return;
-        }
-        let mut commands = self.commands();
-        let began = Instant::now().checked_sub(took).unwrap_or_else(Instant::now);
-        let command = commands.entry(correlation_id.to_owned()).or_insert_with(|| Command::new(began));
-        command.line = line;
-        command.began = began;
-        finish(&mut commands, correlation_id);
-    }
-
-    /// A record came out of a stream.
-    pub fn appended(&self, record: &Value, written_at_ms: Option<i64>) {
-        let image = &record["dynamodb"]["NewImage"];
-        let Some(correlation_id) = image.pointer("/metadata/M/correlation_id/S").and_then(Value::as_str) else {
-            return;
+    pub fn served(&self, served: &Served) {
+        let Served { method, path, status, took, function } = served;
+        let colour = match status {
+            500.. => RED,
+            400.. => YELLOW,
+            _ => GREEN,
         };
-        let mut commands = self.commands();
-        let command = commands.entry(correlation_id.to_owned()).or_insert_with(|| Command::new(Instant::now()));
-        let none = Vec::new();
-        let events = image.pointer("/events/L").and_then(Value::as_array).unwrap_or(&none);
-        let version = image.pointer("/version/N").and_then(Value::as_str).unwrap_or_default();
-        let types: Vec<&str> = events.iter().filter_map(|event| event.pointer("/M/event_type/S")?.as_str()).collect();
-        let after = written_at_ms.map_or(Duration::ZERO, |written| {
-            let since = u64::try_from(jiff::Timestamp::now().as_millisecond() - written).unwrap_or(0);
-            command.began.elapsed().saturating_sub(Duration::from_millis(since))
-        });
-        let _ = write!(command.outcome, " {DIM}->{DIM:#} v{version} {} appended {}", types.join(", "), ms(after));
-        drop(commands);
+        let function = function.as_deref().unwrap_or("no route");
+        let took = milliseconds(took.as_millis());
+        self.event(&format!(
+            "{method:<6} {path:<PATH_COLUMNS$} {colour}{status}{colour:#} {took:>8}  {DIM}{function}{DIM:#}"
+        ));
     }
 
-    /// An event was accepted by a bus.
-    pub fn published(&self, event: &Value) {
-        let mut commands = self.commands();
-        if let Some(command) = correlation(event).and_then(|id| commands.get_mut(id)) {
-            command.published += 1;
-            let took = ms(command.began.elapsed());
-            let _ = write!(command.outcome, ", published {took}");
-        }
+    /// A stream has something new, which is about to go to a function.
+    pub fn appended(&self, appended: Appended) {
+        self.flows().appended(appended);
+    }
+
+    /// An event is on a bus, with its deliveries.
+    pub fn published(&self, published: Published) {
+        let complete = self.flows().published(published);
+        self.show(complete.as_slice());
     }
 
     /// A function took an event.
-    pub fn delivered(&self, function: &str, event: &Value) {
-        let Some(correlation_id) = correlation(event) else { return };
-        let mut commands = self.commands();
-        if let Some(command) = commands.get_mut(correlation_id) {
-            *command.waiting.entry(function.to_owned()).or_default() += 1;
-            let took = ms(command.began.elapsed());
-            let _ = write!(command.outcome, ", {function} {took}");
+    pub fn delivered(&self, delivery: i64, function: &str, what: &str, attempts: u32) {
+        let complete = self.flows().step(delivery, Step::Delivered, now_ms());
+        self.show(complete.as_slice());
+        // What an earlier run left was told of as a whole.
+        if self.flows().was_late(delivery) || attempts > 1 {
+            self.event(&format!("  {GREEN}{function} took {what}{GREEN:#} {DIM}at attempt {attempts}{DIM:#}"));
         }
-        finish(&mut commands, correlation_id);
     }
 
-    /// The first screen, and the line that says that everything runs.
-    pub fn start_screen(&self, template: &Template, url: &str, engine_url: &str, data: &str, took: Duration) {
-        let mut screen = format!("\n{BOLD}Everything in the template runs on this machine.{BOLD:#}\n\n");
-        let _ = writeln!(screen, "  API        {url}");
-        for route in &template.routes {
-            let _ =
-                writeln!(screen, "             {DIM}{:<6} {:<32} {}{DIM:#}", route.method, route.path, route.function);
+    /// A function failed on an event and gets it again.
+    pub fn delivery_failed(&self, delivery: i64, function: &str, what: &str, error: &FunctionError, wait: Duration) {
+        self.end_step(delivery);
+        self.event(&format!("  {YELLOW}{function} failed on {what}, again in {}:{YELLOW:#} {error}", seconds(wait)));
+    }
+
+    /// A function failed on an event for the last time.
+    pub fn delivery_given_up(&self, delivery: i64) {
+        self.end_step(delivery);
+    }
+
+    /// An invocation failed, and nobody will repeat it.
+    pub fn function_failed(&self, function: &str, error: &FunctionError) {
+        self.event(&format!("{RED}{function} failed:{RED:#} {error}"));
+    }
+
+    /// A batch of stream records failed and is tried again.
+    pub fn batch_failed(&self, function: &str, records: usize, reason: &str, wait: Duration) {
+        let records = counted(records, "record");
+        self.event(&format!(
+            "  {YELLOW}{function} failed on {records}, again in {}:{YELLOW:#} {reason}",
+            seconds(wait)
+        ));
+    }
+
+    /// Something was given up. Without a queue it is gone.
+    pub fn dead_letter(&self, queue: Option<&str>, what: &str, reason: &str) {
+        match queue {
+            Some(queue) => self.event(&format!("  {RED}dead letter in {queue}: {what}:{RED:#} {reason}")),
+            None => self.event(&format!("  {RED}dropped, for there is no queue for it: {what}:{RED:#} {reason}")),
         }
-        let _ =
-            writeln!(screen, "  DynamoDB   {engine_url}   {DIM}aws dynamodb --endpoint-url {engine_url} ...{DIM:#}");
-        let _ = writeln!(screen, "  data       {data}");
-        if template.authorizer.is_some() {
-            let _ = writeln!(
-                screen,
-                "  user       {LOCAL_USER}   {DIM}every request is taken for this user's; tokens are not verified yet{DIM:#}"
-            );
+    }
+
+    /// A rule sent a message to a queue.
+    pub fn queued(&self, queue: &str, rule: &str, what: &str) {
+        self.event(&format!("  {RED}in {queue}: {what}{RED:#} by {rule}"));
+    }
+
+    /// Something about the local cloud itself.
+    pub fn notice(&self, text: &str) {
+        self.event(&format!("{YELLOW}{text}{YELLOW:#}"));
+    }
+
+    /// A function wrote a line.
+    pub fn logged(&self, function: &str, line: &LogLine) {
+        let style = match line.level {
+            Level::Error => RED,
+            Level::Warn => YELLOW,
+            Level::Info if self.verbose => DIM,
+            Level::Info => return,
+        };
+        self.event(&format!("  {style}{function} says:{style:#} {}", line.text));
+    }
+
+    /// Shows what has waited too long for its last step.
+    pub fn sweep(&self) {
+        let overdue = self.flows().overdue(now_ms());
+        self.show(&overdue);
+    }
+
+    fn end_step(&self, delivery: i64) {
+        let complete = self.flows().step(delivery, Step::Failed, now_ms());
+        self.show(complete.as_slice());
+    }
+
+    fn show(&self, flows: &[Flow]) {
+        for flow in flows {
+            self.show_one(flow);
         }
-        let example = template.routes.iter().find(|route| route.method == "POST" && !route.path.contains('{'));
-        if let Some(route) = example {
-            let body = route.example.as_ref().map_or_else(|| "{}".to_owned(), ToString::to_string);
-            let _ = writeln!(
-                screen,
-                "\n  Try:  curl -i {url}{} -H 'content-type: application/json' -d '{body}'",
-                route.path
-            );
+    }
+
+    fn show_one(&self, flow: &Flow) {
+        let mut line = format!("  {BOLD}{}{BOLD:#}", flow.what());
+        if !flow.keys().is_empty() {
+            line.extend([format!("  {DIM}{}{DIM:#}", flow.keys())]);
         }
-        let _ = writeln!(screen, "\n  {DIM}ready after {}; Ctrl-C stops everything{DIM:#}", ms(took));
-        anstream::println!("{screen}");
-        anstream::println!("ready {url}");
+        line.extend(flow.steps().map(|(step, state)| match state {
+            Ok(took_ms) => format!("  {step} {}", milliseconds(took_ms)),
+            Err(state) => format!("  {YELLOW}{step} {state}{YELLOW:#}"),
+        }));
+        self.event(&line);
+    }
+
+    /// One line, with the time of day before it.
+    fn event(&self, text: &str) {
+        let time = ZonedDateTime::now().strftime("%H:%M:%S.%3f").to_string();
+        self.line(&format!("{DIM}{time}{DIM:#}  {text}"));
+    }
+
+    /// One line. Nobody may be there to read it.
+    fn line(&self, text: &str) {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(output, "{text}").and_then(|()| output.flush());
+    }
+
+    fn flows(&self) -> MutexGuard<'_, Flows> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Command {
-    fn new(began: Instant) -> Self {
-        Self { began, line: String::new(), outcome: String::new(), published: 0, waiting: BTreeMap::new() }
-    }
-
-    /// Every function that takes such events has as many as were published. Before the first is taken nothing is known.
-    fn is_complete(&self) -> bool {
-        self.published > 0 && !self.waiting.is_empty() && self.waiting.values().all(|taken| *taken >= self.published)
-    }
+/// Milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
-/// Prints the command's line when it is complete, and every line that has waited long enough.
-fn finish(commands: &mut BTreeMap<String, Command>, correlation_id: &str) {
-    commands.retain(|id, command| {
-        let late = command.began.elapsed() > LINE_WAIT;
-        let done = late || (id == correlation_id && command.waiting.len() > 1 && command.is_complete());
-        if done && !command.line.is_empty() {
-            anstream::println!("{}{}", command.line, command.outcome);
-        }
-        !(done && (late || !command.line.is_empty()))
-    });
+/// A number of things in words.
+pub fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn correlation(event: &Value) -> Option<&str> {
-    event.pointer("/detail/metadata/correlation_id").and_then(Value::as_str)
+fn milliseconds(value: impl Display) -> String {
+    format!("{value} ms")
 }
 
-fn label(event: &Value) -> String {
-    let detail = &event["detail"];
-    let of = |name: &str| detail[name].as_str().unwrap_or("?").to_owned();
-    format!("{} v{} of {}", event["detail-type"].as_str().unwrap_or("?"), detail["version"], of("aggregate_id"))
-}
-
-fn ms(duration: Duration) -> String {
-    format!("{:.0} ms", duration.as_secs_f64() * 1000.0)
-}
-
-fn clock() -> String {
-    jiff::Timestamp::now().strftime("%H:%M:%S%.3fZ").to_string()
+fn seconds(value: Duration) -> String {
+    format!("{} s", value.as_secs_f64())
 }

@@ -29,7 +29,6 @@ pub enum Data {
 
 impl Data {
     /// Data that goes when the process goes.
-    #[must_use]
     pub fn in_memory() -> Self {
         Self::Memory(Uuid::new_v4())
     }
@@ -57,19 +56,16 @@ impl Data {
     }
 
     /// What `SQLite` opens for the engine.
-    #[must_use]
     pub fn engine_file(&self) -> String {
         self.sqlite_file(ENGINE_FILE)
     }
 
     /// What `SQLite` opens for the rest.
-    #[must_use]
     pub fn cloud_file(&self) -> String {
         self.sqlite_file(CLOUD_FILE)
     }
 
     /// Where `function` logs to.
-    #[must_use]
     pub fn log_file(&self, function: &str) -> Option<PathBuf> {
         match self {
             Self::Memory(_) => None,
@@ -78,7 +74,6 @@ impl Data {
     }
 
     /// For the start screen.
-    #[must_use]
     pub fn describe(&self) -> String {
         match self {
             Self::Memory(_) => "in memory, gone at the end".to_owned(),

@@ -1,150 +1,211 @@
-//! What the local cloud must not forget when it is killed: deliveries under way, queues, and how far streams are read.
+//! What must survive a kill of the local cloud at any moment: deliveries on their way, queues, and how far streams are read.
 //!
-//! Promises: what a method has returned from outlives the process, though not a power cut (`synchronous = OFF`).
+//! Promises: what a function here returned from without an error is on its way to the disk and survives the process. One file,
+//! one connection, one short transaction a call.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One SQLite file.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS deliveries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        function TEXT NOT NULL,
+        detail_type TEXT NOT NULL,
+        event TEXT NOT NULL,
+        failures INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE IF NOT EXISTS messages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        message_id TEXT NOT NULL,
+        body TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        sent_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+    );
+    CREATE TABLE IF NOT EXISTS checkpoints (
+        mapping TEXT PRIMARY KEY,
+        sequence_number TEXT NOT NULL
+    );";
+
+/// The file.
 pub struct Durable {
     connection: Mutex<Connection>,
 }
 
-/// An event on its way to a function.
-#[derive(Debug, Clone)]
+/// An event for a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    pub id: i64,
     pub function: String,
-    pub payload: String,
-    /// Invocations so far.
-    pub attempts: u32,
-    /// Milliseconds since 1970.
-    pub accepted_at_ms: i64,
+    pub detail_type: String,
+    /// JSON.
+    pub event: String,
+    /// How often the function has failed on it.
+    pub failures: u32,
 }
 
-const TABLES: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = OFF;
-    CREATE TABLE IF NOT EXISTS deliveries (id INTEGER PRIMARY KEY, function TEXT NOT NULL, payload TEXT NOT NULL,
-        attempts INTEGER NOT NULL DEFAULT 0, accepted_at_ms INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, queue TEXT NOT NULL, body TEXT NOT NULL, sent_at_ms INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS checkpoints (mapping TEXT PRIMARY KEY, sequence_number TEXT NOT NULL);";
+/// A message for a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub queue: String,
+    pub body: String,
+    /// Why it is there, in a few words.
+    pub reason: String,
+}
 
 impl Durable {
+    /// Opens the file, which is made where it does not exist.
     pub fn open(file: &str) -> rusqlite::Result<Self> {
         let connection = Connection::open(file)?;
-        connection.execute_batch(TABLES)?;
+        // A log that the operating system has survives us; only after a power failure may the last moments be gone.
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.execute_batch(SCHEMA)?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        // Each method is one statement or one transaction, so a panic elsewhere left nothing half done.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Accepts everything or nothing: payloads for functions, bodies for queues.
-    pub fn accept(
-        &self,
-        to_functions: &[(String, String)],
-        to_queues: &[(String, String)],
-        now_ms: i64,
-    ) -> rusqlite::Result<Vec<Delivery>> {
-        let mut connection = self.lock();
+    /// Takes in what events on a bus have led to, all or nothing. Returns the deliveries' ids.
+    pub fn accept(&self, deliveries: &[Delivery], messages: &[Message]) -> rusqlite::Result<Vec<i64>> {
+        let mut connection = self.connection();
         let transaction = connection.transaction()?;
-        let mut deliveries = Vec::new();
-        for (function, payload) in to_functions {
-            let insert = "INSERT INTO deliveries (function, payload, accepted_at_ms) VALUES (?1, ?2, ?3)";
-            transaction.execute(insert, params![function, payload, now_ms])?;
-            deliveries.push(Delivery {
-                id: transaction.last_insert_rowid(),
-                function: function.clone(),
-                payload: payload.clone(),
-                attempts: 0,
-                accepted_at_ms: now_ms,
-            });
+        let mut ids = Vec::with_capacity(deliveries.len());
+        for Delivery { function, detail_type, event, failures } in deliveries {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO deliveries (function, detail_type, event, failures) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![function, detail_type, event, failures])?;
+            ids.push(transaction.last_insert_rowid());
         }
-        for (queue, body) in to_queues {
-            let insert = "INSERT INTO messages (queue, body, sent_at_ms) VALUES (?1, ?2, ?3)";
-            transaction.execute(insert, params![queue, body, now_ms])?;
+        for message in messages {
+            insert(&transaction, message)?;
         }
         transaction.commit()?;
-        Ok(deliveries)
+        Ok(ids)
     }
 
-    /// What an earlier run left under way.
-    pub fn deliveries(&self) -> rusqlite::Result<Vec<Delivery>> {
-        let connection = self.lock();
-        let mut select =
-            connection.prepare("SELECT id, function, payload, attempts, accepted_at_ms FROM deliveries ORDER BY id")?;
-        let rows = select.query_map([], |row| {
-            Ok(Delivery {
-                id: row.get(0)?,
-                function: row.get(1)?,
-                payload: row.get(2)?,
-                attempts: row.get(3)?,
-                accepted_at_ms: row.get(4)?,
+    /// The ids of all deliveries that have not come to an end, oldest first.
+    pub fn pending(&self) -> rusqlite::Result<Vec<i64>> {
+        self.connection().prepare("SELECT id FROM deliveries ORDER BY id")?.query_map([], |row| row.get(0))?.collect()
+    }
+
+    /// A delivery that has not come to an end.
+    pub fn delivery(&self, id: i64) -> rusqlite::Result<Option<Delivery>> {
+        self.connection()
+            .prepare_cached("SELECT function, detail_type, event, failures FROM deliveries WHERE id = ?1")?
+            .query_row([id], |row| {
+                Ok(Delivery {
+                    function: row.get(0)?,
+                    detail_type: row.get(1)?,
+                    event: row.get(2)?,
+                    failures: row.get(3)?,
+                })
             })
-        })?;
-        rows.collect()
+            .optional()
     }
 
-    pub fn attempted(&self, delivery: i64, attempts: u32) -> rusqlite::Result<()> {
-        let update = "UPDATE deliveries SET attempts = ?2 WHERE id = ?1";
-        self.lock().execute(update, params![delivery, attempts]).map(drop)
+    /// The function has failed on a delivery once more.
+    pub fn count_failure(&self, id: i64) -> rusqlite::Result<()> {
+        let connection = self.connection();
+        connection
+            .prepare_cached("UPDATE deliveries SET failures = failures + 1 WHERE id = ?1")?
+            .execute([id])
+            .map(drop)
     }
 
-    pub fn delivered(&self, delivery: i64) -> rusqlite::Result<()> {
-        self.lock().execute("DELETE FROM deliveries WHERE id = ?1", [delivery]).map(drop)
-    }
-
-    /// Ends a delivery that failed for good, in a queue where there is one.
-    pub fn given_up(&self, delivery: i64, message: Option<(&str, &str)>, now_ms: i64) -> rusqlite::Result<()> {
-        let mut connection = self.lock();
+    /// A delivery has come to an end: the function has taken the event, or it lies in a queue as the message.
+    pub fn finish(&self, id: i64, dead_letter: Option<&Message>) -> rusqlite::Result<()> {
+        let mut connection = self.connection();
         let transaction = connection.transaction()?;
-        if let Some((queue, body)) = message {
-            let insert = "INSERT INTO messages (queue, body, sent_at_ms) VALUES (?1, ?2, ?3)";
-            transaction.execute(insert, params![queue, body, now_ms])?;
+        if let Some(message) = dead_letter {
+            insert(&transaction, message)?;
         }
-        transaction.execute("DELETE FROM deliveries WHERE id = ?1", [delivery])?;
+        transaction.prepare_cached("DELETE FROM deliveries WHERE id = ?1")?.execute([id])?;
         transaction.commit()
     }
 
+    /// How far the stream of a mapping has been read.
     pub fn checkpoint(&self, mapping: &str) -> rusqlite::Result<Option<String>> {
-        let select = "SELECT sequence_number FROM checkpoints WHERE mapping = ?1";
-        self.lock().query_row(select, [mapping], |row| row.get(0)).optional()
+        self.connection()
+            .prepare_cached("SELECT sequence_number FROM checkpoints WHERE mapping = ?1")?
+            .query_row([mapping], |row| row.get(0))
+            .optional()
     }
 
-    pub fn set_checkpoint(&self, mapping: &str, sequence_number: &str) -> rusqlite::Result<()> {
-        let upsert = "INSERT OR REPLACE INTO checkpoints (mapping, sequence_number) VALUES (?1, ?2)";
-        self.lock().execute(upsert, [mapping, sequence_number]).map(drop)
+    /// The stream of a mapping has been read up to and with `sequence_number`; what was given up lies in a queue.
+    pub fn set_checkpoint(
+        &self,
+        mapping: &str,
+        sequence_number: &str,
+        dead_letter: Option<&Message>,
+    ) -> rusqlite::Result<()> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        if let Some(message) = dead_letter {
+            insert(&transaction, message)?;
+        }
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO checkpoints (mapping, sequence_number) VALUES (?1, ?2)")?
+            .execute([mapping, sequence_number])?;
+        transaction.commit()
     }
 
-    /// How many messages lie in queues.
-    pub fn messages(&self) -> rusqlite::Result<u64> {
-        self.lock().query_row("SELECT COUNT(*) FROM messages", [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+    /// Every queue that has messages, with how many.
+    pub fn queues(&self) -> rusqlite::Result<Vec<(String, usize)>> {
+        self.connection()
+            .prepare("SELECT queue, count(*) FROM messages GROUP BY queue ORDER BY queue")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
     }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn insert(connection: &Connection, message: &Message) -> rusqlite::Result<()> {
+    let Message { queue, body, reason } = message;
+    connection
+        .prepare_cached("INSERT INTO messages (queue, message_id, body, reason) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![queue, uuid::Uuid::new_v4().to_string(), body, reason])
+        .map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Data;
+
+    fn delivery(function: &str) -> Delivery {
+        Delivery { function: function.to_owned(), detail_type: "Seen".to_owned(), event: "{}".to_owned(), failures: 0 }
+    }
+
+    fn message(body: &str) -> Message {
+        Message { queue: "q".to_owned(), body: body.to_owned(), reason: "because".to_owned() }
+    }
 
     #[test]
-    fn what_was_accepted_is_there_after_a_restart() {
+    fn deliveries_and_their_failures_survive_until_they_end() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("cloud.db").display().to_string();
-        let first = Durable::open(&file).unwrap();
-        let payload = ("f".to_owned(), "{}".to_owned());
-        let accepted = first.accept(&[payload.clone(), payload], &[("q".to_owned(), "m".to_owned())], 7).unwrap();
-        first.attempted(accepted[1].id, 2).unwrap();
-        first.delivered(accepted[0].id).unwrap();
-        first.set_checkpoint("m", "5").unwrap();
-        drop(first);
-        let second = Durable::open(&file).unwrap();
-        let left = second.deliveries().unwrap();
-        assert_eq!((left.len(), left[0].id, left[0].attempts), (1, accepted[1].id, 2));
-        assert_eq!(second.checkpoint("m").unwrap().as_deref(), Some("5"));
-        second.given_up(left[0].id, Some(("q", "dead")), 8).unwrap();
-        assert_eq!((second.deliveries().unwrap().len(), second.messages().unwrap()), (0, 2));
+        let ids = Durable::open(&file).unwrap().accept(&[delivery("a"), delivery("b")], &[message("m")]).unwrap();
+
+        let durable = Durable::open(&file).unwrap();
+        assert_eq!(durable.pending().unwrap(), ids);
+        durable.count_failure(ids[0]).unwrap();
+        assert_eq!(durable.delivery(ids[0]).unwrap(), Some(Delivery { failures: 1, ..delivery("a") }));
+        durable.finish(ids[0], Some(&message("dead"))).unwrap();
+        durable.finish(ids[1], None).unwrap();
+        assert_eq!(durable.pending().unwrap(), Vec::<i64>::new());
+        assert_eq!(durable.queues().unwrap(), [("q".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_checkpoint_moves_together_with_what_was_given_up() {
+        let durable = Durable::open(&Data::in_memory().cloud_file()).unwrap();
+        assert_eq!(durable.checkpoint("m").unwrap(), None);
+        durable.set_checkpoint("m", "1", None).unwrap();
+        durable.set_checkpoint("m", "2", Some(&message("given up"))).unwrap();
+        assert_eq!(durable.checkpoint("m").unwrap().as_deref(), Some("2"));
+        assert_eq!(durable.queues().unwrap(), [("q".to_owned(), 1)]);
     }
 }

@@ -79,7 +79,6 @@ impl Engine {
     }
 
     /// The one shard of a table's stream.
-    #[must_use]
     pub fn shard_id(table: &str) -> String {
         shard_id(table)
     }

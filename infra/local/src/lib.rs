@@ -1,23 +1,67 @@
-//! The local cloud: everything that `template.yaml` declares, on this machine, with every function as a process of its own.
-//! It knows no domain: tables, routes, rules and functions all come from the template. It is a library as well as a program
-//! for the tests' sake, which want the template's tables.
-#![allow(
-    missing_docs,
-    clippy::missing_errors_doc,
-    reason = "the inside of a program, documented where a name does not say it"
-)]
+//! The local cloud: runs a SAM template on one machine, as it would run on AWS.
+//!
+//! What it plays: API Gateway (`gateway`), Lambda (`lambda`), DynamoDB (`engine`) and its streams (`streams`), EventBridge
+//! (`bus`), asynchronous invocation (`deliveries`), and queues for what failed (`durable`). Everything that it knows of the
+//! application comes from the template. It listens on loopback only and needs no account, no container and no network.
+//!
+//! A program; it is a library only so that tests may read the template as it does.
 
-pub mod bus;
-pub mod console;
-pub mod data;
-pub mod durable;
-pub mod engine;
-pub mod gateway;
-pub mod names;
-pub mod options;
-pub mod pool;
-pub mod programs;
-pub mod sandbox;
-pub mod stream_table;
-pub mod streams;
+mod binaries;
+mod bus;
+mod cloud;
+mod console;
+mod data;
+mod deliveries;
+mod durable;
+mod engine;
+mod gateway;
+mod lambda;
+mod names;
+mod options;
+mod patterns;
+mod stream_table;
+mod streams;
 pub mod template;
+
+use clap::Parser;
+use options::Options;
+use std::io;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|command| command == lambda::LAUNCH_COMMAND) {
+        eprintln!("cannot start the function: {}", lambda::launch(arguments));
+        return ExitCode::FAILURE;
+    }
+    match start(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn start(options: &Options) -> Result<(), String> {
+    let stop = stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    cloud::run(options, stop).await
+}
+
+/// Resolves when somebody wants the local cloud to end: Ctrl-C, a polite kill, or a terminal that closes.
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Unpin> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    }))
+}

@@ -10,43 +10,31 @@ pub const REGION: &str = "us-east-1";
 pub const ACCOUNT_ID: &str = "000000000000";
 
 /// The ARN of a function.
-#[must_use]
 pub fn function_arn(function: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function}")
 }
 
 /// The ARN of a table.
-#[must_use]
 pub fn table_arn(table: &str) -> String {
     format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}")
 }
 
 /// The ARN of a table's stream. AWS's ends with the time at which the stream was switched on.
-#[must_use]
 pub fn stream_arn(table: &str) -> String {
     format!("{}/stream/local", table_arn(table))
 }
 
 /// The ARN of an event bus.
-#[must_use]
 pub fn bus_arn(bus: &str) -> String {
     format!("arn:aws:events:{REGION}:{ACCOUNT_ID}:event-bus/{bus}")
 }
 
-/// The ARN of a rule on an event bus.
-#[must_use]
-pub fn rule_arn(bus: &str, rule: &str) -> String {
-    format!("arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{bus}/{rule}")
-}
-
 /// The ARN of a queue.
-#[must_use]
 pub fn queue_arn(queue: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{queue}")
 }
 
 /// The URL of a queue, which is what `!Ref` of one gives. Nothing listens there: queues are read in the data folder.
-#[must_use]
 pub fn queue_url(queue: &str) -> String {
     format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{queue}")
 }

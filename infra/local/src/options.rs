@@ -12,7 +12,7 @@ use std::path::PathBuf;
         Retries are quicker than on AWS, so that one can watch them: a function that fails on an event is tried again after\n\
         1 s and 2 s (AWS: 1 min and 2 min), one that fails on a batch of a stream after 0.1 s and then ever longer, up to 5 s."
 )]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
     /// Where the API listens (0: any free port).
     #[arg(long, value_name = "PORT", default_value_t = 3000)]

@@ -6,16 +6,20 @@
 //! nowhere else; the workspace pins the engine's exact version for it.
 
 use rusqlite::{Connection, params};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How long a stream keeps its records (`DynamoDB` Streams).
 const RETENTION_HOURS: i64 = 24;
 
-/// How often the engine's file is looked at for changes: a few milliseconds between a write and its delivery, for less than
-/// a hundredth of a core.
-const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+/// How often the engine's file is looked at for writes while there may be some.
+const LOOK_INTERVAL_BUSY: Duration = Duration::from_millis(2);
+/// And when nobody is known to write. A person with a command line can; a wake-up costs up to 0.1 ms of a core.
+const LOOK_INTERVAL_IDLE: Duration = Duration::from_millis(50);
+/// How long there may be writes after the last sign of some.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// The engine's public sequence numbers are its stored ones plus this, which gives them DynamoDB's 21 digits.
 const SEQUENCE_NUMBER_OFFSET: u128 = 100_000_000_000_000_000_000;
@@ -42,27 +46,46 @@ pub fn trim(file: &str, table: &str, checkpoint: &str) -> rusqlite::Result<usize
 
 /// The time of a write in milliseconds since 1970. The engine numbers records by the microsecond at which they were written,
 /// unless two fall in one; its own time of creation is in whole seconds.
-#[must_use]
 pub fn written_at_ms(sequence_number: &str) -> Option<i64> {
     stored_sequence_number(sequence_number).map(|microseconds| microseconds / 1000)
 }
 
+/// Looks out for writes. Told that some are likely, it looks more often.
+#[derive(Clone)]
+pub struct Lookout(SyncSender<()>);
+
+impl Lookout {
+    /// Somebody is at work who may write.
+    pub fn expect_writes(&self) {
+        // A sign that still waits to be seen is enough.
+        let _ = self.0.try_send(());
+    }
+}
+
 /// A signal that something in the engine was written; it may come without reason. A thread of its own looks for as long as
-/// someone listens: `PRAGMA data_version` costs a few microseconds and locks nothing.
-pub fn watch_writes(file: &str) -> rusqlite::Result<watch::Receiver<i64>> {
+/// there is a lookout: `PRAGMA data_version` changes with every commit of another connection, and locks nobody out.
+pub fn watch_writes(file: &str) -> rusqlite::Result<(Lookout, watch::Receiver<i64>)> {
     let connection = Connection::open(file)?;
-    let version = move || connection.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0));
+    let version = move || connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get::<_, i64>(0));
     let (sender, receiver) = watch::channel(version()?);
+    let (sign, signs) = sync_channel(1);
     thread::spawn(move || {
-        while !sender.is_closed() {
-            thread::sleep(LOOK_INTERVAL);
+        let mut last_sign = Instant::now();
+        loop {
+            let interval = if last_sign.elapsed() < BUSY { LOOK_INTERVAL_BUSY } else { LOOK_INTERVAL_IDLE };
+            let sign = signs.recv_timeout(interval);
+            if sign == Err(RecvTimeoutError::Disconnected) {
+                break;
+            }
             // A version that cannot be read says nothing; the next look is near.
-            if let Ok(version) = version() {
-                sender.send_if_modified(|last| std::mem::replace(last, version) != version);
+            let changed = version()
+                .is_ok_and(|version| sender.send_if_modified(|last| std::mem::replace(last, version) != version));
+            if changed || sign.is_ok() {
+                last_sign = Instant::now();
             }
         }
     });
-    Ok(receiver)
+    Ok((Lookout(sign), receiver))
 }
 
 fn stored_sequence_number(public: &str) -> Option<i64> {
@@ -129,7 +152,7 @@ mod tests {
         for data in [Data::in_memory(), Data::in_folder(folder.path(), false).unwrap()] {
             let file = data.engine_file();
             let engine = Database::new(&file).unwrap();
-            let mut writes = watch_writes(&file).unwrap();
+            let (_lookout, mut writes) = watch_writes(&file).unwrap();
             let table = serde_json::json!({
                 "TableName": "things", "BillingMode": "PAY_PER_REQUEST",
                 "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],

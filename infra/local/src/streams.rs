@@ -1,270 +1,194 @@
-//! The event source mapping of a table's stream: reads records in order, hands them to a function in batches, and keeps what to do
-//! about a batch that failed in one pure function, [`after_failure`].
+//! The event source mapping from a table's stream to a function.
 //!
-//! One batch is under way at a time, so the order of a stream is kept; where that is not to be had, a record is given up by the
-//! template's limits, parked, and the next goes on.
+//! Promises: records reach the function in the order in which they were written, one batch at a time, and are not passed over
+//! until the function has taken them or the mapping's limits give them up; how far it has come is durable. What is given up is
+//! told to the failure destination, with where to find it, as Lambda does: the records themselves stay in the stream.
 
-use crate::bus::{Bus, now_ms};
+mod batch;
+mod record;
+
 use crate::console::Console;
-use crate::durable::Durable;
+use crate::durable::{Durable, Message};
 use crate::engine::{Engine, Position};
-use crate::pool::Pool;
-use crate::template::{BatchRetry, StartingPosition, StreamMapping};
-use crate::{names, stream_table};
-use axum::body::Bytes;
-use quamina::Quamina;
-use serde_json::{Value, json};
+use crate::lambda::{Event, Failure, Pool};
+use crate::patterns::Patterns;
+use crate::template::{StartingPosition, StreamMapping};
+use batch::{Outcome, Part, Plan, outcome, plan};
+use jiff::Timestamp;
+use record::{Record, parts_by_size};
+use serde_json::Value;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The waits between attempts of a batch grow from the first to the second.
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// How long a batch waits for a process.
-const PATIENCE: Duration = Duration::from_hours(1);
+/// The wait before the first retry; each further one is twice as long. Lambda does not tell its own.
+const RETRY_WAIT_MIN: Duration = Duration::from_millis(100);
+/// And no longer than this.
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// One mapping at work.
-pub struct Feed {
-    mapping: StreamMapping,
-    name: String,
-    filter: Option<Quamina<usize>>,
+/// A mapping at work.
+pub struct Mapping {
+    source: StreamMapping,
+    filters: Patterns,
     pool: Arc<Pool>,
     engine: Engine,
     durable: Arc<Durable>,
-    bus: Arc<Bus>,
     console: Arc<Console>,
+    /// Time in which the local cloud did not run does not make a record older.
+    started: Timestamp,
 }
 
-/// What to do about a batch of `len` records that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// The first so many are done; try the others, as the given attempt.
-    Retry { done: usize, attempt: u64 },
-    /// Try the first so many and then the others, each as a batch of its own.
-    Halve { first: usize },
-    /// Give the batch up.
-    GiveUp,
-}
-
-/// Decides on a failed batch (Lambda developer guide, "Using AWS Lambda with DynamoDB", parameters of the mapping). `failed_from` is
-/// the first record that failed where the function said which; `attempt` counts from 1.
-#[must_use]
-pub fn after_failure(rules: BatchRetry, len: usize, attempt: u64, failed_from: Option<usize>) -> Next {
-    match failed_from.filter(|_| rules.reports_item_failures) {
-        // Some were done: the others begin anew.
-        Some(done) if done > 0 => Next::Retry { done, attempt: 1 },
-        None if rules.bisects && len > 1 => Next::Halve { first: len / 2 },
-        // Out of retries with others behind it: the first record stands alone, so that only it is given up.
-        Some(_) if rules.bisects && len > 1 && rules.retries.is_exceeded_by(attempt) => Next::Halve { first: 1 },
-        _ if rules.retries.is_exceeded_by(attempt) => Next::GiveUp,
-        _ => Next::Retry { done: 0, attempt: attempt + 1 },
-    }
-}
-
-impl Feed {
+impl Mapping {
+    /// A filter that cannot be matched as AWS would is an error that names the function.
     pub fn new(
         mapping: StreamMapping,
         pool: Arc<Pool>,
         engine: Engine,
         durable: Arc<Durable>,
-        bus: Arc<Bus>,
         console: Arc<Console>,
     ) -> Result<Self, String> {
-        let mut filter = Quamina::new();
-        for (index, pattern) in mapping.filters.iter().enumerate() {
-            let refused = |error| format!("a filter of the stream of {} is not played here: {error}", mapping.table);
-            filter.add_pattern(index, pattern).map_err(refused)?;
+        let mut filters = Patterns::default();
+        for (place, pattern) in mapping.filters.iter().enumerate() {
+            let parsed = serde_json::from_str(pattern).map_err(|error| error.to_string());
+            let added = parsed.and_then(|pattern| filters.add(place, &pattern));
+            added
+                .map_err(|problem| format!("function {}: its filter cannot be played: {problem}", mapping.function))?;
         }
-        let filter = (!mapping.filters.is_empty()).then_some(filter);
-        let name = format!("{} -> {}", mapping.table, mapping.function);
-        Ok(Self { mapping, name, filter, pool, engine, durable, bus, console })
+        Ok(Self { source: mapping, filters, pool, engine, durable, console, started: Timestamp::now() })
     }
 
-    /// Feeds the function for ever.
+    /// Hands records over until the local cloud stops; waits for `writes` when there are none.
     pub async fn run(self, mut writes: watch::Receiver<i64>) {
+        while let Err(problem) = self.follow(&mut writes).await {
+            self.console.notice(&format!("the stream of {} stands still: {problem}", self.source.table));
+            tokio::time::sleep(RETRY_WAIT_MAX).await;
+        }
+    }
+
+    async fn follow(&self, writes: &mut watch::Receiver<i64>) -> Result<(), String> {
+        let mut position = self.position()?;
         loop {
+            // Before reading: a write after it wakes us again.
             writes.borrow_and_update();
-            match self.feed_once().await {
-                Ok(true) => {}
-                Ok(false) => {
-                    if writes.changed().await.is_err() {
-                        return;
+            let page = self.engine.stream_records(&self.source.table, &position, self.source.batch_records_max)?;
+            match record::last_sequence_number(&page) {
+                Some(last) => {
+                    if !self.hand_over(&page).await? {
+                        return Ok(());
                     }
+                    self.checkpoint(&last, None)?;
+                    position = Position::After(last);
                 }
-                Err(problem) => {
-                    self.console.trouble(&format!("the stream of {}: {problem}", self.mapping.table));
-                    tokio::time::sleep(BACKOFF_MAX).await;
-                }
+                None if writes.changed().await.is_err() => return Ok(()),
+                None => {}
             }
         }
     }
 
-    /// Handles the next records, if there are any.
-    async fn feed_once(&self) -> Result<bool, String> {
-        let checkpoint = self.durable.checkpoint(&self.name).map_err(|error| error.to_string())?;
-        let from = checkpoint.map_or(Position::TrimHorizon, Position::After);
-        let mut records = self.engine.stream_records(&self.mapping.table, &from, self.mapping.batch_records_max)?;
-        let Some(last) = records.last().map(sequence_number) else { return Ok(false) };
-        // Without a checkpoint, LATEST passes over what was there before; TRIM_HORIZON does not.
-        if from == Position::TrimHorizon && self.mapping.starting_position == StartingPosition::Latest {
-            records.clear();
+    /// Where to go on.
+    fn position(&self) -> Result<Position, String> {
+        if let Some(checkpoint) = self.durable.checkpoint(&self.source.key()).map_err(|error| error.to_string())? {
+            return Ok(Position::After(checkpoint));
         }
-        records.retain(|record| {
-            let text = record.to_string();
-            self.filter.as_ref().is_none_or(|filter| filter.has_matches(text.as_bytes()).unwrap_or(true))
-        });
+        let mut position = Position::TrimHorizon;
+        if self.source.starting_position == StartingPosition::Latest {
+            let next = |from: &Position| self.engine.stream_records(&self.source.table, from, usize::MAX);
+            while let Some(last) = record::last_sequence_number(&next(&position)?) {
+                position = Position::After(last);
+            }
+        }
+        Ok(position)
+    }
+
+    /// Brings every record of a page to its end. Returns false when the local cloud stops before that.
+    async fn hand_over(&self, page: &[Value]) -> Result<bool, String> {
+        let mut records = Vec::new();
+        for json in page {
+            if self.source.filters.is_empty() || !self.filters.matching(&json.to_string())?.is_empty() {
+                records.extend(Record::new(json, &self.source.table));
+            }
+        }
         for record in &records {
-            self.console.appended(record, stream_table::written_at_ms(&sequence_number(record)));
+            self.console.appended(record.appended(&self.source.table));
         }
-        self.hand_on(records).await?;
-        self.checkpoint(&last)?;
+        let mut parts: VecDeque<Part> = parts_by_size(&records).into();
+        while let Some(part) = parts.pop_front() {
+            let expired = self.expired(&records[part.from..part.to]);
+            if expired > 0 {
+                let old = Part { to: part.from + expired, ..part };
+                self.give_up(&records[old.from..old.to], old.failures, "RecordAgeExceeded", "too old")?;
+                if old.to < part.to {
+                    parts.push_front(Part { from: old.to, ..part });
+                }
+                continue;
+            }
+            let Some((outcome, reason)) = self.attempt(&records, part).await else { return Ok(false) };
+            let Plan { done_to, retry, give_up } = plan(part, outcome, &self.source.retry);
+            // That the whole page is done is written down once, by our caller.
+            if done_to > part.from && done_to < records.len() {
+                self.checkpoint(&records[done_to - 1].sequence_number, None)?;
+            }
+            if let Some(lost) = give_up {
+                self.give_up(&records[lost.from..lost.to], lost.failures, "RetryAttemptsExhausted", &reason)?;
+            }
+            if let Some(failed) = retry.first().filter(|failed| failed.failures > part.failures) {
+                let wait = retry_wait(failed.failures);
+                self.console.batch_failed(&self.source.function, failed.to - failed.from, &reason, wait);
+                tokio::time::sleep(wait).await;
+            }
+            retry.into_iter().rev().for_each(|part| parts.push_front(part));
+        }
         Ok(true)
     }
 
-    /// Hands on a batch, in parts where it must be.
-    async fn hand_on(&self, records: Vec<Value>) -> Result<(), String> {
-        let mut parts = vec![(records, 1)];
-        while let Some((mut part, attempt)) = parts.pop() {
-            self.give_up_expired(&mut part)?;
-            let Some(last) = part.last().map(sequence_number) else { continue };
-            let failed = match self.invoke(&part).await {
-                Ok(None) => {
-                    self.checkpoint(&last)?;
-                    continue;
-                }
-                Ok(Some(failed_from)) => (Some(failed_from), "it reported failed records".to_owned()),
-                Err(problem) => (None, problem),
-            };
-            match after_failure(self.mapping.retry, part.len(), attempt, failed.0) {
-                Next::Halve { first } => {
-                    let second = part.split_off(first);
-                    parts.push((second, attempt));
-                    parts.push((part, attempt));
-                }
-                Next::Retry { done, attempt } => {
-                    let rest = part.split_off(done);
-                    if let Some(done) = part.last() {
-                        self.checkpoint(&sequence_number(done))?;
-                    }
-                    parts.push((rest, attempt));
-                    self.console
-                        .trouble(&format!("{} will be tried again with records: {}", self.mapping.function, failed.1));
-                    let doublings = u32::try_from(attempt).unwrap_or(u32::MAX);
-                    let wait = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(BACKOFF_MAX);
-                    tokio::time::sleep(wait).await;
-                }
-                Next::GiveUp => self.give_up(&part, "RetryAttemptsExhausted", attempt, &failed.1)?,
+    /// Hands a part to the function. Nothing when the local cloud stops; else how it ended, and in words why it failed.
+    async fn attempt(&self, records: &[Record], part: Part) -> Option<(Outcome, String)> {
+        let records = &records[part.from..part.to];
+        match self.pool.invoke(Event::new(record::event(records)), None).await {
+            Ok(answer) => {
+                let numbers: Vec<_> = records.iter().map(|record| record.sequence_number.as_str()).collect();
+                let outcome = outcome(&answer, &numbers, part.from, &self.source.retry);
+                Some((outcome, "the function reports them as not done".to_owned()))
             }
+            Err(Failure::Function(error)) => Some((Outcome::Failed, error.to_string())),
+            Err(Failure::Stopping | Failure::Throttled) => None,
         }
+    }
+
+    /// How many records in front are older than the mapping allows.
+    fn expired(&self, records: &[Record]) -> usize {
+        let now = Timestamp::now();
+        let age_s = |record: &Record| now.as_second().abs_diff(record.written.max(self.started).as_second());
+        records.iter().take_while(|record| self.source.retry.record_age_s.is_exceeded_by(age_s(record))).count()
+    }
+
+    fn give_up(&self, lost: &[Record], failures: u64, condition: &str, reason: &str) -> Result<(), String> {
+        let Some(newest) = lost.last() else { return Ok(()) };
+        let StreamMapping { function, table, on_failure, .. } = &self.source;
+        let reason = match failures {
+            0 => reason.to_owned(),
+            failures => format!("{function} failed {failures} times: {reason}"),
+        };
+        let body = record::failure_message(lost, table, function, condition, failures);
+        let message = on_failure.as_ref().map(|queue| Message {
+            queue: queue.clone(),
+            body: body.to_string(),
+            reason: reason.clone(),
+        });
+        self.checkpoint(&newest.sequence_number, message.as_ref())?;
+        let what = format!("{} from the stream of {table}", crate::console::counted(lost.len(), "record"));
+        self.console.dead_letter(on_failure.as_deref(), &what, &reason);
         Ok(())
     }
 
-    /// Invokes the function: `None` when all is done, else the first record that is not.
-    async fn invoke(&self, records: &[Value]) -> Result<Option<usize>, String> {
-        let arn = names::stream_arn(&self.mapping.table);
-        let records: Vec<Value> = records.iter().map(|record| event_record(record, &arn)).collect();
-        let payload = Bytes::from(json!({ "Records": records }).to_string());
-        let answer = self.pool.invoke(payload, PATIENCE).await.map_err(|failure| format!("{failure:?}"))?;
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-        let none = Vec::new();
-        let failures = answer["batchItemFailures"].as_array().unwrap_or(&none);
-        let place = |failure: &Value| {
-            let failed = failure["itemIdentifier"].as_str().unwrap_or_default();
-            records.iter().position(|record| sequence_number(record) == failed)
-        };
-        // An identifier that is not of this batch means the whole of it.
-        Ok(failures.iter().map(|failure| place(failure).unwrap_or(0)).min())
-    }
-
-    /// Gives up leading records that are older than the template allows.
-    fn give_up_expired(&self, part: &mut Vec<Value>) -> Result<(), String> {
-        let age_s = |record: &Value| {
-            let written_at = stream_table::written_at_ms(&sequence_number(record)).unwrap_or_else(now_ms);
-            u64::try_from((now_ms() - written_at) / 1000).unwrap_or(0)
-        };
-        let expired =
-            part.iter().take_while(|record| self.mapping.retry.record_age_s.is_exceeded_by(age_s(record))).count();
-        let rest = part.split_off(expired);
-        let expired = std::mem::replace(part, rest);
-        if expired.is_empty() { Ok(()) } else { self.give_up(&expired, "RecordAgeExceeded", 0, "too old") }
-    }
-
-    /// Parks where the records are, as Lambda does; the records themselves stay in the table.
-    fn give_up(&self, records: &[Value], condition: &str, attempts: u64, why: &str) -> Result<(), String> {
-        let (first, last) = (records.first().map(sequence_number), records.last().map(sequence_number));
-        let message = json!({
-            "requestContext": {
-                "functionArn": names::function_arn(&self.mapping.function),
-                "condition": condition, "approximateInvokeCount": attempts,
-            },
-            "version": "1.0", "timestamp": jiff::Timestamp::now().to_string(),
-            "DDBStreamBatchInfo": {
-                "shardId": "shardId-00000000000000000000-local", "startSequenceNumber": first, "endSequenceNumber": last,
-                "batchSize": records.len(), "streamArn": names::stream_arn(&self.mapping.table),
-            },
-        });
-        match &self.mapping.on_failure {
-            Some(queue) => self.bus.park(queue, &message, why).map_err(|error| error.to_string())?,
-            None => self.console.parked("nowhere: no failure destination", why),
-        }
-        last.map_or(Ok(()), |last| self.checkpoint(&last))
-    }
-
-    fn checkpoint(&self, sequence_number: &str) -> Result<(), String> {
-        self.durable.set_checkpoint(&self.name, sequence_number).map_err(|error| error.to_string())
+    fn checkpoint(&self, sequence_number: &str, dead_letter: Option<&Message>) -> Result<(), String> {
+        self.durable.set_checkpoint(&self.source.key(), sequence_number, dead_letter).map_err(|error| error.to_string())
     }
 }
 
-fn sequence_number(record: &Value) -> String {
-    record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// A record as Lambda hands it on; the engine gives all but the ARN.
-fn event_record(record: &Value, arn: &str) -> Value {
-    let mut record = record.clone();
-    record["eventSourceARN"] = json!(arn);
-    record["eventSource"] = json!("aws:dynamodb");
-    record["awsRegion"] = json!(names::REGION);
-    record
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::template::Limit;
-
-    fn rules(reports: bool, bisects: bool, retries: u64) -> BatchRetry {
-        BatchRetry {
-            reports_item_failures: reports,
-            bisects,
-            retries: Limit::AtMost(retries),
-            record_age_s: Limit::Unlimited,
-        }
-    }
-
-    #[test]
-    fn what_was_done_is_not_done_again() {
-        assert_eq!(after_failure(rules(true, true, 2), 5, 2, Some(3)), Next::Retry { done: 3, attempt: 1 });
-    }
-
-    #[test]
-    fn a_record_that_keeps_failing_is_given_up_after_its_retries() {
-        assert_eq!(after_failure(rules(true, true, 2), 5, 1, Some(0)), Next::Retry { done: 0, attempt: 2 });
-        assert_eq!(after_failure(rules(true, true, 2), 5, 2, Some(0)), Next::Retry { done: 0, attempt: 3 });
-        assert_eq!(after_failure(rules(true, true, 2), 5, 3, Some(0)), Next::Halve { first: 1 });
-        assert_eq!(after_failure(rules(true, false, 0), 1, 1, None), Next::GiveUp);
-    }
-
-    #[test]
-    fn a_failure_without_a_place_is_halved_down_to_the_record() {
-        assert_eq!(after_failure(rules(true, true, 2), 5, 3, None), Next::Halve { first: 2 });
-        assert_eq!(after_failure(rules(true, true, 2), 1, 3, None), Next::GiveUp);
-        assert_eq!(after_failure(rules(true, false, 2), 5, 1, None), Next::Retry { done: 0, attempt: 2 });
-    }
-
-    #[test]
-    fn a_place_that_was_not_asked_for_is_not_looked_at() {
-        assert_eq!(after_failure(rules(false, false, 2), 5, 1, Some(3)), Next::Retry { done: 0, attempt: 2 });
-    }
+fn retry_wait(failures: u64) -> Duration {
+    const DOUBLINGS_MAX: u32 = 16;
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(DOUBLINGS_MAX).min(DOUBLINGS_MAX);
+    (RETRY_WAIT_MIN * 2_u32.pow(doublings)).min(RETRY_WAIT_MAX)
 }

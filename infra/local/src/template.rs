@@ -50,7 +50,7 @@ const IGNORED_TYPES: &[&str] = &[
 
 /// Something in the template that the local cloud cannot play.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refused {
+struct Refused {
     place: Place,
     problem: String,
 }
@@ -63,7 +63,7 @@ impl Display for Refused {
 
 /// Where in the template something stands: `Resources.X.Properties.Y`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(String);
+struct Place(String);
 
 impl Place {
     fn section(name: &str) -> Self {
@@ -84,6 +84,9 @@ impl Place {
 }
 
 /// Reads the template in `path`.
+///
+/// # Errors
+/// When it cannot be read, or has something in it that is not played; the text says what and where.
 pub fn load(path: &Path) -> Result<Template, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}; --template says where it is", path.display()))?;

@@ -7,37 +7,51 @@ use std::time::Duration;
 /// Everything there is.
 #[derive(Debug, Default)]
 pub struct Template {
+    /// By name.
     pub functions: Vec<Function>,
     /// By path, then by method.
     pub routes: Vec<Route>,
     /// The API's default authorizer, where it has one.
     pub authorizer: Option<String>,
+    /// The tables.
     pub tables: Vec<Table>,
+    /// From streams to functions.
     pub mappings: Vec<StreamMapping>,
+    /// The event buses, by name.
     pub buses: Vec<String>,
+    /// On all event buses.
     pub rules: Vec<Rule>,
 }
 
 /// A function and how it is run.
 #[derive(Debug, Clone)]
 pub struct Function {
+    /// Its own name, or its binary's.
     pub name: String,
     /// The binary, which is also the cargo package that it is built from.
     pub binary: String,
+    /// For one invocation.
     pub timeout: Duration,
+    /// Told to the function, not enforced.
     pub memory_mb: u32,
     /// `ReservedConcurrentExecutions`.
     pub concurrency: Option<u16>,
+    /// The variables that the template gives it.
     pub environment: BTreeMap<String, String>,
+    /// `LogFormat`, told to the function.
     pub log_format: Option<String>,
+    /// `ApplicationLogLevel`, told to the function.
     pub log_level: Option<String>,
+    /// What happens to an event that it fails on.
     pub async_invoke: AsyncInvoke,
 }
 
 /// What happens when an asynchronous invocation of a function fails.
 #[derive(Debug, Clone)]
 pub struct AsyncInvoke {
+    /// After the first failure.
     pub retries: u32,
+    /// How old an event may be when it is tried again.
     pub event_age: Duration,
     /// The queue for what failed for good; without one it is dropped, as AWS would.
     pub on_failure: Option<String>,
@@ -50,6 +64,7 @@ pub struct Route {
     pub method: String,
     /// A path with `{parameters}`, or `$default`.
     pub path: String,
+    /// Who answers.
     pub function: String,
     /// Whether the authorizer's claims are handed on.
     pub authorized: bool,
@@ -71,6 +86,7 @@ impl Route {
 /// A table.
 #[derive(Debug)]
 pub struct Table {
+    /// The name that the engine knows it by.
     pub name: String,
     /// The `CreateTable` request that makes it.
     pub create: Value,
@@ -79,7 +95,9 @@ pub struct Table {
 /// How often, or how long, something may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
+    /// No limit but that of the stream.
     Unlimited,
+    /// So much is within the limit.
     AtMost(u64),
 }
 
@@ -94,15 +112,28 @@ impl Limit {
 /// The event source mapping from a table's stream to a function.
 #[derive(Debug, Clone)]
 pub struct StreamMapping {
+    /// Whose stream is read.
     pub table: String,
+    /// Who gets the records.
     pub function: String,
+    /// Where to begin.
     pub starting_position: StartingPosition,
+    /// Records that go to the function together.
     pub batch_records_max: usize,
     /// Patterns, of which a record must match one; every record where there are none.
     pub filters: Vec<String>,
+    /// What happens to a batch that it fails on.
     pub retry: BatchRetry,
     /// The queue for what is given up; without one it is dropped, as AWS would.
     pub on_failure: Option<String>,
+}
+
+impl StreamMapping {
+    /// What tells it from every other one, in this run and in later ones.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{} -> {}", self.table, self.function)
+    }
 }
 
 /// Where a mapping without a checkpoint begins.
@@ -122,22 +153,30 @@ pub struct BatchRetry {
     pub reports_item_failures: bool,
     /// `BisectBatchOnFunctionError`: a failed batch is retried in halves.
     pub bisects: bool,
+    /// How often records that cannot be cut any more are tried again.
     pub retries: Limit,
+    /// How old a record may be when it is handed over, in seconds.
     pub record_age_s: Limit,
 }
 
 /// A rule on an event bus.
 #[derive(Debug, Clone)]
 pub struct Rule {
+    /// For messages.
     pub name: String,
+    /// The bus that it listens to.
     pub bus: String,
+    /// Which events it matches.
     pub pattern: Value,
+    /// Where they go.
     pub targets: Vec<Target>,
 }
 
 /// Where a rule sends what it matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
+    /// Invoked, by name.
     Function(String),
+    /// Sent to, by name.
     Queue(String),
 }

@@ -1,0 +1,233 @@
+//! The whole cloud, put together: started in the order in which one part needs another, and stopped.
+
+use crate::binaries::Binaries;
+use crate::bus::Bus;
+use crate::console::{Console, Progress, Screen, counted};
+use crate::data::Data;
+use crate::deliveries::Deliveries;
+use crate::durable::Durable;
+use crate::engine::Engine;
+use crate::gateway::{Gateway, LOCAL_USER, Routes};
+use crate::lambda::{Endpoints, LogSink, Pool};
+use crate::options::Options;
+use crate::stream_table;
+use crate::streams::Mapping;
+use crate::template::{self, Function, StreamMapping, Template};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How often the console looks for what has waited too long.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The processes of every function, by the function's name.
+pub type Pools = BTreeMap<String, Arc<Pool>>;
+
+/// Runs the template until `stop` resolves.
+pub async fn run(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> Result<(), String> {
+    let console = Arc::new(Console::new(options.verbose));
+    let cloud = tokio::select! {
+        cloud = Cloud::start(options, &console) => cloud?,
+        () = &mut stop => return Ok(()),
+    };
+    tokio::select! {
+        () = cloud.sweep() => {}
+        () = stop => {}
+    }
+    stop_all(cloud.pools).await;
+    Ok(())
+}
+
+/// What every part of the cloud needs.
+struct Cloud {
+    data: Data,
+    engine: Engine,
+    durable: Arc<Durable>,
+    pools: Pools,
+    console: Arc<Console>,
+}
+
+impl Cloud {
+    async fn start(options: &Options, console: &Arc<Console>) -> Result<Self, String> {
+        let template = template::load(&options.template)?;
+        let routes = Routes::new(template.routes.clone())?;
+        let listeners = Listeners::bind(options).await?;
+        let data =
+            if options.in_memory { Data::in_memory() } else { Data::in_folder(&options.data_dir, options.reset)? };
+
+        let progress = Progress::new();
+        let binaries = Binaries::new(options.no_build)?;
+        if binaries.are_built_first() {
+            let what = format!("building {}", counted(template.functions.len(), "function"));
+            progress.aside(&what, binaries.build(&template.functions)).await?;
+        }
+        progress.step("opening the tables");
+        let engine = Engine::open(&data, &template.tables)?;
+        let durable =
+            Durable::open(&data.cloud_file()).map_err(|error| format!("cannot open {}: {error}", data.cloud_file()))?;
+        tokio::spawn(engine.clone().serve(listeners.engine, pending()));
+
+        let (lookout, writes) = stream_table::watch_writes(&data.engine_file()).map_err(unreadable)?;
+        let mut pools = Pools::new();
+        for function in template.functions.clone() {
+            let (binary, logs) = (binaries.find(&function)?, log_sink(&data, console, &function)?);
+            let (name, endpoints, lookout) = (function.name.clone(), listeners.urls.clone(), lookout.clone());
+            pools.insert(name, Arc::new(Pool::new(function, binary, endpoints, logs, lookout, options.concurrency)));
+        }
+        warm_all(&pools, &progress).await?;
+        drop(progress);
+
+        let cloud = Self { data, engine, durable: Arc::new(durable), pools, console: Arc::clone(console) };
+        let authorizes = template.authorizer.is_some();
+        let deliveries = cloud.serve_events(template, listeners.bus, &writes)?;
+        cloud.show(&routes, &listeners.api_url, &listeners.urls, authorizes)?;
+        let (pools, console) = (cloud.pools.clone(), Arc::clone(console));
+        tokio::spawn(Gateway { routes, authorizes, pools, console }.serve(listeners.api));
+        cloud.resume(&deliveries)?;
+        Ok(cloud)
+    }
+
+    /// Everything that is asynchronous: streams, buses and deliveries.
+    fn serve_events(
+        &self,
+        template: Template,
+        bus_listener: TcpListener,
+        writes: &watch::Receiver<i64>,
+    ) -> Result<Arc<Deliveries>, String> {
+        let deliveries = Deliveries::new(self.pools.clone(), Arc::clone(&self.durable), Arc::clone(&self.console));
+        let (durable, console) = (Arc::clone(&self.durable), Arc::clone(&self.console));
+        let bus = Bus::new(template.buses, template.rules, durable, Arc::clone(&deliveries), console)?;
+        tokio::spawn(bus.serve(bus_listener));
+
+        self.forget_old_records(&template.mappings).map_err(unreadable)?;
+        for mapping in template.mappings {
+            let pool = self.pools.get(&mapping.function).map(Arc::clone).ok_or("a stream leads to no function")?;
+            let (durable, console) = (Arc::clone(&self.durable), Arc::clone(&self.console));
+            tokio::spawn(Mapping::new(mapping, pool, self.engine.clone(), durable, console)?.run(writes.clone()));
+        }
+        Ok(deliveries)
+    }
+
+    /// Trims streams up to where everybody has read them.
+    fn forget_old_records(&self, mappings: &[StreamMapping]) -> rusqlite::Result<()> {
+        let tables: BTreeSet<_> = mappings.iter().map(|mapping| &mapping.table).collect();
+        for table in tables {
+            let readers = mappings.iter().filter(|mapping| &mapping.table == table);
+            let checkpoints = readers.map(|mapping| self.durable.checkpoint(&mapping.key()));
+            let checkpoints: Option<Vec<String>> = checkpoints.collect::<rusqlite::Result<_>>()?;
+            if let Some(read_by_all) = checkpoints.and_then(|checkpoints| checkpoints.into_iter().min()) {
+                stream_table::trim(&self.data.engine_file(), table, &read_by_all)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, routes: &Routes, base_url: &str, urls: &Endpoints, authorizes: bool) -> Result<(), String> {
+        Screen {
+            base_url,
+            engine_url: &urls.dynamodb,
+            bus_url: &urls.eventbridge,
+            data: &self.data.describe(),
+            user: authorizes.then_some(LOCAL_USER),
+            routes: routes.all(),
+            waiting: &self.durable.queues().map_err(|error| error.to_string())?,
+        }
+        .show(&self.console);
+        Ok(())
+    }
+
+    /// Goes on with what an earlier run left.
+    fn resume(&self, deliveries: &Arc<Deliveries>) -> Result<(), String> {
+        let left = deliveries.resume().map_err(|error| format!("cannot read the deliveries: {error}"))?;
+        if left > 0 {
+            self.console.notice(&format!("going on with {} of an earlier run", counted_deliveries(left)));
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self) {
+        loop {
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+            self.console.sweep();
+        }
+    }
+}
+
+/// Where everything listens: on loopback, before anything slow is done, so that a port in use is told at once.
+struct Listeners {
+    api: TcpListener,
+    engine: TcpListener,
+    bus: TcpListener,
+    api_url: String,
+    urls: Endpoints,
+}
+
+impl Listeners {
+    async fn bind(options: &Options) -> Result<Self, String> {
+        let (api, api_url) = listen(options.port, "--port").await?;
+        let (engine, dynamodb) = listen(options.engine_port, "--engine-port").await?;
+        let (bus, eventbridge) = listen(0, "another").await?;
+        Ok(Self { api, engine, bus, api_url, urls: Endpoints { dynamodb, eventbridge } })
+    }
+}
+
+/// Listens on a port that `option` chooses.
+async fn listen(port: u16, option: &str) -> Result<(TcpListener, String), String> {
+    let explain = |error: std::io::Error| match error.kind() {
+        ErrorKind::AddrInUse => format!("port {port} is in use; choose another with {option} (0: any free one)"),
+        _ => format!("cannot listen on port {port}: {error}"),
+    };
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(explain)?;
+    let url = format!("http://{}", listener.local_addr().map_err(explain)?);
+    Ok((listener, url))
+}
+
+fn log_sink(data: &Data, console: &Arc<Console>, function: &Function) -> Result<LogSink, String> {
+    let console = Arc::clone(console);
+    let watcher = Arc::new(move |function: &str, line| console.logged(function, &line));
+    let path = data.log_file(&function.name);
+    let explain = |error| format!("cannot write the log of {} in {}: {error}", function.name, data.describe());
+    LogSink::open(&function.name, path.as_deref(), watcher).map_err(explain)
+}
+
+/// Brings a process of every function to its first wait for an invocation, all at once. If one fails, none is left.
+async fn warm_all(pools: &Pools, progress: &Progress) -> Result<(), String> {
+    let mut starting = JoinSet::new();
+    for pool in pools.values().map(Arc::clone) {
+        starting.spawn(async move {
+            let started = pool.warm().await;
+            started.map_err(|error| format!("function {} does not start: {error}", pool.function().name))
+        });
+    }
+    let mut problem = None;
+    while let Some(started) = starting.join_next().await {
+        progress.step(format!("starting functions {}/{}", pools.len() - starting.len(), pools.len()));
+        problem = problem.or(started.map_err(|error| error.to_string()).flatten().err());
+    }
+    match problem {
+        None => Ok(()),
+        Some(problem) => {
+            stop_all(pools.clone()).await;
+            Err(problem)
+        }
+    }
+}
+
+async fn stop_all(pools: Pools) {
+    let mut stopping: JoinSet<()> = pools.into_values().map(|pool| async move { pool.stop().await }).collect();
+    while stopping.join_next().await.is_some() {}
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "so that it can be handed to `map_err`")]
+fn unreadable(error: rusqlite::Error) -> String {
+    format!("cannot read the streams: {error}")
+}
+
+fn counted_deliveries(number: usize) -> String {
+    if number == 1 { "1 delivery".to_owned() } else { format!("{number} deliveries") }
+}

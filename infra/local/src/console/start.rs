@@ -1,0 +1,126 @@
+//! The start: what is being done until everything is ready, and then the one screen that says what there is.
+
+use super::{BOLD, Console, DIM};
+use crate::template::Route;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::borrow::Cow;
+use std::io::{IsTerminal, Write, stderr};
+use std::time::Duration;
+
+/// How often the spinner turns.
+const SPINNER_INTERVAL: Duration = Duration::from_millis(80);
+
+/// What is being done: a spinner on a terminal, lines elsewhere. On the standard error, so that the standard output has only
+/// what is wanted in the end.
+pub struct Progress {
+    spinner: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Nothing is being done yet.
+    pub fn new() -> Self {
+        Self { spinner: stderr().is_terminal().then(spinner) }
+    }
+
+    /// The next thing is being done.
+    pub fn step(&self, what: impl Into<Cow<'static, str>>) {
+        let what = what.into();
+        match &self.spinner {
+            Some(spinner) => spinner.set_message(what),
+            // Nobody may be there to read it.
+            None => drop(writeln!(stderr(), "{what}")),
+        }
+    }
+
+    /// Another program writes to the terminal while `work` is done.
+    pub async fn aside<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        let Some(spinner) = &self.spinner else {
+            self.step(what.to_owned());
+            return work.await;
+        };
+        spinner.println(what);
+        spinner.disable_steady_tick();
+        spinner.finish_and_clear();
+        let result = work.await;
+        spinner.reset();
+        spinner.enable_steady_tick(SPINNER_INTERVAL);
+        result
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let spinner = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner());
+    spinner.enable_steady_tick(SPINNER_INTERVAL);
+    spinner
+}
+
+/// What there is, once it is ready.
+pub struct Screen<'a> {
+    pub base_url: &'a str,
+    pub engine_url: &'a str,
+    pub bus_url: &'a str,
+    pub data: &'a str,
+    /// Whom requests act for, where the API has an authorizer.
+    pub user: Option<&'a str>,
+    pub routes: &'a [Route],
+    /// Queues that have messages from earlier, with how many.
+    pub waiting: &'a [(String, usize)],
+}
+
+impl Screen<'_> {
+    /// Shows everything, and last the line that says that it is ready.
+    pub fn show(&self, console: &Console) {
+        let line = |text: &str| console.line(text);
+        let fact = |name: &str, value: &str| line(&format!("  {DIM}{name:<12}{DIM:#}{value}"));
+        line("");
+        let width = self.routes.iter().map(|route| shown_key(route).len()).max().unwrap_or_default();
+        for route in self.routes {
+            line(&format!("  {:<width$}  {DIM}{}{DIM:#}", shown_key(route), route.function));
+        }
+        line("");
+        fact("API", self.base_url);
+        fact("DynamoDB", &format!("{}  {DIM}aws dynamodb --endpoint-url{DIM:#}", self.engine_url));
+        fact("EventBridge", &format!("{}  {DIM}aws events --endpoint-url{DIM:#}", self.bus_url));
+        fact("data", self.data);
+        if let Some(user) = self.user {
+            fact(
+                "user",
+                &format!("{user}  {DIM}every request acts for this one; tokens are not verified here yet{DIM:#}"),
+            );
+        }
+        for (queue, messages) in self.waiting {
+            fact("waiting", &format!("{} in {queue}", super::counted(*messages, "message")));
+        }
+        if let Some(example) = self.example() {
+            line(&format!("\n  {BOLD}{example}{BOLD:#}"));
+        }
+        line("");
+        line(&format!("ready {}", self.base_url));
+    }
+
+    /// A request to begin with: the first route with an example, or the first that makes something without parameters.
+    fn example(&self) -> Option<String> {
+        let is_simple = |route: &&Route| !route.path.contains(['{', '$']);
+        let with_example = self.routes.iter().filter(is_simple).find(|route| route.example.is_some());
+        let route =
+            with_example.or_else(|| self.routes.iter().filter(is_simple).find(|route| route.method == "POST"))?;
+        let method = if route.method == "POST" { String::new() } else { format!("-X {} ", route.method) };
+        let body = route.example.as_ref().map(|body| format!(" -H 'content-type: application/json' -d '{body}'"));
+        Some(format!("curl -i {method}{}{}{}", self.base_url, route.path, body.unwrap_or_default()))
+    }
+}
+
+fn shown_key(route: &Route) -> String {
+    match route.path.as_str() {
+        Route::DEFAULT => "anything else".to_owned(),
+        path => format!("{:<7}{path}", route.method),
+    }
+}
