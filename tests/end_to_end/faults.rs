@@ -75,7 +75,13 @@ fn a_record_that_cannot_be_read_is_parked_and_holds_up_nobody() {
             ("aggregate_id".to_owned(), AttributeValue::S("00000000-0000-4000-8000-000000000001".to_owned())),
             ("version".to_owned(), AttributeValue::N("1".to_owned())),
         ]);
-        dynamodb(&cloud.engine_url()).put_item().table_name("events").set_item(Some(poison)).send().await.unwrap();
+        dynamodb(&cloud.url_of("DynamoDB"))
+            .put_item()
+            .table_name("events")
+            .set_item(Some(poison))
+            .send()
+            .await
+            .unwrap();
     });
     let account = cloud.open_account("EUR");
     let path = format!("{account}/statement");

@@ -4,4 +4,5 @@
 mod bad_input;
 mod bank;
 mod faults;
+mod local_cloud;
 mod readme;

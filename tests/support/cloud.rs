@@ -142,11 +142,11 @@ impl Cloud {
         }
     }
 
-    /// The endpoint of the engine, from the start screen.
+    /// The endpoint of a service (`DynamoDB`, `EventBridge`), from the start screen.
     #[must_use]
-    pub fn engine_url(&self) -> String {
-        let line = self.wait_for_line("DynamoDB");
-        let at = line.find("http://").expect("the engine's endpoint");
+    pub fn url_of(&self, service: &str) -> String {
+        let line = self.wait_for_line(service);
+        let at = line.find("http://").expect("an endpoint");
         line[at..].split_whitespace().next().unwrap().to_owned()
     }
 
