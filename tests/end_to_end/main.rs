@@ -6,3 +6,4 @@ mod bank;
 mod faults;
 mod local_cloud;
 mod readme;
+mod transactions;

@@ -1,7 +1,7 @@
 //! A command on its way to the store: repetition, conflict, unknown outcomes.
 
 use aggregate::{Aggregate, AggregateId, Version};
-use domain::{Account, AccountCommand, Amount, Currency, Rejection};
+use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, Rejection};
 use eventing::{Commit, EventStore, ExecuteError, Executed, MemoryStore, RecordedEvent, execute, load};
 use tests::{Fault, FaultyStore, StillHost, command, deposited, envelopes, owner};
 use uuid::Uuid;
@@ -20,7 +20,7 @@ async fn run(
     id: AggregateId,
     body: AccountCommand,
     key: Option<&str>,
-) -> Result<Executed, ExecuteError<Rejection>> {
+) -> Result<Executed<AccountEvent>, ExecuteError<Rejection>> {
     execute::<Account>(store, &StillHost::default(), &command(id, body, key)).await
 }
 
@@ -32,7 +32,7 @@ async fn an_account(store: &impl EventStore) -> AggregateId {
 
 async fn balance(store: &impl EventStore, id: AggregateId) -> i64 {
     match load::<Account>(store, id, Version::MAX).await.unwrap().aggregate {
-        Account::Open(open) => open.balance,
+        Account::Opened(open) => open.balance,
         Account::NotOpened => panic!("no account"),
     }
 }
@@ -57,7 +57,7 @@ async fn each_command_answers_with_the_version_that_it_wrote() {
     let id = an_account(&store).await;
     for version in 2..10 {
         let executed = run(&store, id, deposit(1), None).await.unwrap();
-        assert_eq!(executed, Executed { version, repeated: false });
+        assert_eq!(executed, Executed { version, events: vec![deposited(1)], repeated: false });
     }
     assert_eq!(balance(&store, id).await, 8);
 }
@@ -70,7 +70,7 @@ async fn one_key_has_one_effect_and_one_answer_for_ever() {
     run(&store, id, deposit(7), None).await.unwrap();
     for _ in 0..3 {
         let again = run(&store, id, deposit(5), Some("k")).await.unwrap();
-        assert_eq!(again, Executed { version: first.version, repeated: true });
+        assert_eq!(again, Executed { repeated: true, ..first.clone() });
     }
     assert_eq!(balance(&store, id).await, 12);
 }
@@ -148,7 +148,7 @@ async fn an_outcome_that_stays_unknown_is_never_called_a_failure_and_the_same_ke
     let outcome = run(&store, id, deposit(5), Some("k")).await;
     assert!(matches!(outcome, Err(ExecuteError::Unknown(_))), "{outcome:?}");
     let settled = run(&store, id, deposit(5), Some("k")).await.unwrap();
-    assert_eq!(settled, Executed { version: 2, repeated: true });
+    assert_eq!(settled, Executed { version: 2, events: vec![deposited(5)], repeated: true });
     assert_eq!(balance(&store, id).await, 5);
 }
 
@@ -200,7 +200,7 @@ async fn an_account_can_be_seen_as_of_any_version() {
     }
     for version in 1..=6 {
         let loaded = load::<Account>(&store, id, version).await.unwrap();
-        let Account::Open(open) = loaded.aggregate else { panic!("no account at {version}") };
+        let Account::Opened(open) = loaded.aggregate else { panic!("no account at {version}") };
         assert_eq!((loaded.version, open.balance), (version, i64::try_from(version - 1).unwrap() * 10));
     }
 }

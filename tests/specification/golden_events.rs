@@ -1,11 +1,14 @@
 //! Every event version ever written, as it was written, still decodes to the same event.
 
-use aggregate::Envelope;
-use domain::{AccountEvent, Amount, Currency, Description};
-use tests::{owner, repository};
+use std::{collections::BTreeSet, fs};
 
-fn golden(file: &str) -> AccountEvent {
-    let text = std::fs::read_to_string(repository().join("infra/events/golden").join(file)).unwrap();
+use aggregate::{AggregateId, Envelope, Event};
+use domain::{AccountEvent, Amount, Currency, Description, Leg, Order, Refusal, Side, TransactionEvent};
+use tests::{owner, repository};
+use uuid::Uuid;
+
+fn golden<E: Event>(file: &str) -> E {
+    let text = fs::read_to_string(repository().join("infra/events/golden").join(file)).unwrap();
     let envelope: Envelope = serde_json::from_str(&text).unwrap();
     assert_eq!(file, format!("{}.v{}.json", envelope.event_type, envelope.schema_version));
     // What is written today has the same form.
@@ -13,14 +16,51 @@ fn golden(file: &str) -> AccountEvent {
     envelope.decode().unwrap().data
 }
 
+/// Checks the files of `events`, which are written today, and gives their names.
+fn check<E: Event + PartialEq + std::fmt::Debug>(events: Vec<E>) -> Vec<String> {
+    let name = |event: &E| format!("{}.v{}.json", event.event_type(), E::schema_version(event.event_type()));
+    let names = events.iter().map(name).collect();
+    for event in events {
+        assert_eq!(golden::<E>(&name(&event)), event);
+    }
+    names
+}
+
+fn id(last: u128) -> AggregateId {
+    AggregateId(Uuid::from_u128(0x0198_c1a7_5a00_7000_8000_0000_0000_0000 + last))
+}
+
 #[test]
 fn each_golden_file_means_what_it_meant() {
     let currency = Currency::from_code("EUR").unwrap();
     let amount = Amount::from_minor(1234, currency).unwrap();
     let description = Some(Description::try_from("Rent for März".to_owned()).unwrap());
-    assert_eq!(golden("AccountCreated.v1.json"), AccountEvent::AccountCreated { owner: owner(), currency });
-    assert_eq!(golden("MoneyDeposited.v1.json"), AccountEvent::MoneyDeposited { amount, description });
-    assert_eq!(golden("MoneyWithdrawn.v1.json"), AccountEvent::MoneyWithdrawn { amount, description: None });
+    let (account, transaction_id, counterparty) = (id(0xaa), id(0xbb), id(0xcc));
+    let leg = Leg { transaction_id, counterparty, amount, description: description.clone() };
+    let accounts = check(vec![
+        AccountEvent::AccountCreated { owner: owner(), currency },
+        AccountEvent::MoneyDeposited { amount, description: description.clone() },
+        AccountEvent::MoneyWithdrawn { amount, description: None },
+        AccountEvent::AccountClosed {},
+        AccountEvent::AccountFrozen {},
+        AccountEvent::AccountUnfrozen {},
+        AccountEvent::OverdraftLimitSet { limit: Some(amount) },
+        AccountEvent::AccountDebited(leg.clone()),
+        AccountEvent::AccountCredited(leg),
+        AccountEvent::DebitRefused { transaction_id, reason: Refusal::InsufficientFunds },
+        AccountEvent::CreditRefused { transaction_id, reason: Refusal::Frozen },
+        AccountEvent::AccountRefunded { transaction_id, amount },
+        AccountEvent::DebitSettled { transaction_id },
+    ]);
+    let order = Order { by: owner(), source: account, destination: counterparty, amount, description };
+    let transactions = check(vec![
+        TransactionEvent::TransactionInitiated(order),
+        TransactionEvent::TransactionCompleted {},
+        TransactionEvent::TransactionFailed { side: Side::Destination, reason: Refusal::Closed },
+    ]);
+    let files = fs::read_dir(repository().join("infra/events/golden")).unwrap();
+    let files: BTreeSet<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(files, accounts.into_iter().chain(transactions).collect());
 }
 
 #[test]

@@ -6,3 +6,5 @@ mod commands;
 mod golden_events;
 mod projections;
 mod publishing;
+mod transaction;
+mod transaction_process;

@@ -1,7 +1,7 @@
 //! Commands and events of the bank, ready-made, and the given / when / then of its decisions.
 
 use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId};
-use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, Rejection};
+use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, Leg, Rejection};
 use eventing::Command;
 use uuid::Uuid;
 
@@ -29,8 +29,17 @@ pub fn withdrawn(minor: u64) -> AccountEvent {
     AccountEvent::MoneyWithdrawn { amount: eur(minor), description: None }
 }
 
-fn eur(minor: u64) -> Amount {
+/// `minor` cents.
+#[must_use]
+pub fn eur(minor: u64) -> Amount {
     Amount::from_minor(minor, Currency::from_code("EUR").unwrap()).unwrap()
+}
+
+/// A side of the transaction `number` over `minor` cents.
+#[must_use]
+pub fn leg(number: u128, minor: u64) -> Leg {
+    let [transaction_id, counterparty] = [number, 99].map(|number| AggregateId(Uuid::from_u128(number)));
+    Leg { transaction_id, counterparty, amount: eur(minor), description: None }
 }
 
 /// Given a history, when a command is decided, then these events follow, or this rejection.
@@ -49,7 +58,7 @@ pub fn check(
 
 /// `body` on `aggregate_id` by the owner, with time enough.
 #[must_use]
-pub fn command(aggregate_id: AggregateId, body: AccountCommand, key: Option<&str>) -> Command<AccountCommand> {
+pub fn command<C>(aggregate_id: AggregateId, body: C, key: Option<&str>) -> Command<C> {
     Command {
         aggregate_id,
         body,

@@ -38,6 +38,8 @@ impl Host for StillHost {
 /// What goes wrong with an append.
 #[derive(Debug, Clone)]
 pub enum Fault {
+    /// Nothing: it is recorded and answered.
+    None,
     /// It is recorded, but the answer is lost.
     AnswerLost,
     /// It never arrives, and nobody can tell.
@@ -71,7 +73,7 @@ impl EventStore for FaultyStore {
     async fn append(&self, commit: &Commit) -> Result<(), AppendError> {
         let fault = self.faults.lock().unwrap().pop_front();
         match fault {
-            None => self.inner.append(commit).await,
+            None | Some(Fault::None) => self.inner.append(commit).await,
             Some(Fault::RequestLost) => Err(AppendError::Unknown("the request was lost".into())),
             Some(Fault::AnswerLost) => {
                 self.inner.append(commit).await?;
@@ -130,7 +132,7 @@ impl<R: Row> ReadTable<R> for MemoryTable<R> {
 
     async fn save(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
         let mut all = self.rows.lock().unwrap();
-        let history = all.entry(account_of(&rows[0])).or_default();
+        let history = all.entry(aggregate_of(&rows[0])).or_default();
         if history.last().map_or(0, Row::version) != previous {
             return Ok(Saved::Stale);
         }
@@ -139,10 +141,11 @@ impl<R: Row> ReadTable<R> for MemoryTable<R> {
     }
 }
 
-/// Every row of the bank names its account.
-fn account_of(row: &impl Row) -> AggregateId {
+/// Every row of the bank names its account or its transaction first.
+fn aggregate_of(row: &impl Row) -> AggregateId {
     let row = serde_json::to_value(row).unwrap();
-    serde_json::from_value(row["account_id"].clone()).unwrap()
+    let id = row.get("account_id").or_else(|| row.get("transaction_id")).unwrap();
+    serde_json::from_value(id.clone()).unwrap()
 }
 
 /// Everything that a store has published, in order.

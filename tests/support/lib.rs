@@ -7,7 +7,7 @@ mod engine;
 mod fakes;
 mod meter;
 
-pub use bank::{check, command, deposited, opened, owner, withdrawn};
+pub use bank::{check, command, deposited, eur, leg, opened, owner, withdrawn};
 pub use cloud::{Answer, Cloud, build_everything, function_binary, repository};
 pub use engine::{Engine, dynamodb};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};

@@ -1,10 +1,10 @@
 //! From a request to a command, and from its outcome to an answer.
 
 use aggregate::{Aggregate as _, AggregateId, Version};
-use api::{Call, CreateAccountBody, MoneyBody, Problem, Response};
+use api::{Call, CreateAccountBody, MoneyBody, OverdraftLimitBody, Problem, Response};
 use domain::{Account, AccountCommand};
 use eventing::{Command, EventStore, Host, execute};
-use lambda_http::Request;
+use lambda_http::{Request, http::StatusCode};
 
 /// Answers one request. The routes are the template's.
 pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request) -> Response {
@@ -13,6 +13,14 @@ pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request)
         "POST /accounts" => create(store, host, &call).await,
         "POST /accounts/{id}/deposits" => deposit(store, host, &call).await,
         "POST /accounts/{id}/withdrawals" => withdraw(store, host, &call).await,
+        "POST /accounts/{id}/close" => close(store, host, &call).await,
+        "POST /accounts/{id}/freeze" => administrate(store, host, &call, || Ok(AccountCommand::FreezeAccount)).await,
+        "POST /accounts/{id}/unfreeze" => {
+            administrate(store, host, &call, || Ok(AccountCommand::UnfreezeAccount)).await
+        }
+        "PUT /accounts/{id}/overdraft-limit" => {
+            administrate(store, host, &call, || call.body::<OverdraftLimitBody>()?.command()).await
+        }
         _ => Err(api::no_such_route(call.method_and_path().1)),
     };
     call.answer(outcome)
@@ -28,7 +36,7 @@ async fn create(store: &impl EventStore, host: &impl Host, call: &Call) -> Resul
     };
     let command = Command { aggregate_id, body, metadata, expected_version: None, deadline: call.deadline() };
     let version = decide(store, host, &command).await?;
-    call.changed(aggregate_id, version, Some(&format!("/accounts/{aggregate_id}")))
+    call.created(StatusCode::CREATED, "/accounts", aggregate_id, version)
 }
 
 async fn deposit(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
@@ -45,6 +53,24 @@ async fn withdraw(store: &impl EventStore, host: &impl Host, call: &Call) -> Res
     change(store, host, call, metadata, body).await
 }
 
+async fn close(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
+    let metadata = call.metadata()?;
+    let body = AccountCommand::CloseAccount { by: metadata.user_id.clone() };
+    change(store, host, call, metadata, body).await
+}
+
+/// A command that only an administrator may send, on anybody's account.
+async fn administrate(
+    store: &impl EventStore,
+    host: &impl Host,
+    call: &Call,
+    body: impl FnOnce() -> Result<AccountCommand, Problem>,
+) -> Result<Response, Problem> {
+    let metadata = call.metadata()?;
+    call.admin_only()?;
+    change(store, host, call, metadata, body()?).await
+}
+
 /// Executes a command on the account that the path names.
 async fn change(
     store: &impl EventStore,
@@ -57,7 +83,7 @@ async fn change(
     let command =
         Command { aggregate_id, body, metadata, expected_version: call.if_match()?, deadline: call.deadline() };
     let version = decide(store, host, &command).await?;
-    call.changed(aggregate_id, version, None)
+    call.changed(aggregate_id, version)
 }
 
 async fn decide(

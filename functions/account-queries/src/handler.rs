@@ -2,9 +2,9 @@
 //! gets at least that one, folded from the events where the table does not have it yet.
 
 use aggregate::{AggregateId, UserId, Version};
-use api::{AccountView, Call, PageView, Problem, Response, StatementEntryView};
-use aws::{CurrentRows, DynamoEventStore, Index, RowHistory};
-use domain::{AccountRow, StatementEntry};
+use api::{AccountView, Call, PageView, Problem, Response, StatementEntryView, TransactionView};
+use aws::{CurrentRows, DynamoEventStore, Index, Place, RowHistory};
+use domain::{AccountRow, StatementEntry, TransactionRow};
 use eventing::{Host, ReadTable, catch_up};
 use lambda_http::{Request, http::StatusCode};
 
@@ -16,9 +16,14 @@ pub struct Queries {
     pub accounts: CurrentRows,
     /// Entries of accounts.
     pub statement: RowHistory,
+    /// Transactions as they stand.
+    pub transactions: CurrentRows,
 }
 
-const BY_OWNER: Index = Index { name: "by_owner", by: "owner", order: "created_at" };
+const BY_OWNER: Index = Index { name: "by_owner", by: "owner", order: "created_at", newest_first: false };
+const BY_SOURCE: Index = Index { name: "by_source", by: "source", order: "created_at", newest_first: true };
+const BY_DESTINATION: Index =
+    Index { name: "by_destination", by: "destination", order: "created_at", newest_first: true };
 
 impl Queries {
     /// Answers one request. The routes are the template's.
@@ -28,6 +33,8 @@ impl Queries {
             "GET /accounts" => self.list(&call).await,
             "GET /accounts/{id}" => self.account(&call).await,
             "GET /accounts/{id}/statement" => self.statement(&call).await,
+            "GET /accounts/{id}/transactions" => self.transactions_of(&call).await,
+            "GET /transactions/{id}" => self.transaction(&call).await,
             _ => Err(api::no_such_route(call.method_and_path().1)),
         };
         call.answer(outcome)
@@ -47,7 +54,10 @@ impl Queries {
         let after = call.cursor(call.route())?;
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let page = self.accounts.list::<AccountRow>(&BY_OWNER, caller.as_str(), after.as_ref(), limit).await?;
-        call.json(StatusCode::OK, &PageView::<AccountView>::new(call.route(), page.rows, page.next)?)
+        call.json(
+            StatusCode::OK,
+            &PageView::new(call.route(), page.rows.into_iter().map(AccountView::from).collect(), page.next)?,
+        )
     }
 
     async fn statement(&self, call: &Call) -> Result<Response, Problem> {
@@ -65,7 +75,47 @@ impl Queries {
         let cut = rows.len() > limit;
         rows.truncate(limit);
         let next = if cut { rows.last().map(|entry| entry.version) } else { page.next };
-        call.json(StatusCode::OK, &PageView::<StatementEntryView>::new(call.route(), rows, next)?)
+        let items = rows.into_iter().map(StatementEntryView::from).collect();
+        call.json(StatusCode::OK, &PageView::new(call.route(), items, next)?)
+    }
+
+    async fn transaction(&self, call: &Call) -> Result<Response, Problem> {
+        let (caller, id, min_version) = (call.caller()?, call.id()?, call.min_version()?.unwrap_or(0));
+        let known: Option<TransactionRow> = self.transactions.get(id).await?;
+        let wanted = if known.is_some() { min_version } else { Version::MAX };
+        let newer = catch_up(&self.store, id, known.as_ref(), wanted).await?;
+        let row = newer.into_iter().last().or(known).ok_or_else(Problem::not_found)?;
+        if row.transaction.order.by != caller {
+            self.owned(&caller, row.transaction.order.destination, 0).await?;
+        }
+        if row.version < min_version {
+            return Err(Problem::not_yet(row.version));
+        }
+        call.tagged(row.version, &TransactionView::of(row, &caller))
+    }
+
+    /// The transactions that an account is the source or the destination of, newest first: two lists, merged. A cursor holds the
+    /// place in each.
+    async fn transactions_of(&self, call: &Call) -> Result<Response, Problem> {
+        let (caller, limit, account_id) = (call.caller()?, call.limit()?, call.id()?);
+        let places: (Option<Place>, Option<Place>) = call.cursor(call.route())?.unwrap_or_default();
+        self.owned(&caller, account_id, 0).await?;
+        let (id, rows_max) = (account_id.to_string(), i32::try_from(limit).unwrap_or(i32::MAX));
+        let outgoing = self.transactions.list::<TransactionRow>(&BY_SOURCE, &id, places.0.as_ref(), rows_max).await?;
+        let incoming =
+            self.transactions.list::<TransactionRow>(&BY_DESTINATION, &id, places.1.as_ref(), rows_max).await?;
+        let fetched = outgoing.rows.len() + incoming.rows.len();
+        let mut rows: Vec<TransactionRow> = outgoing.rows.into_iter().chain(incoming.rows).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));
+        rows.truncate(limit);
+        let last = |is_outgoing: bool| {
+            let row = rows.iter().rfind(|row| (row.transaction.order.source == account_id) == is_outgoing);
+            row.map(|row| (row.created_at.to_string(), row.transaction_id))
+        };
+        let more = fetched > rows.len() || outgoing.next.is_some() || incoming.next.is_some();
+        let next = more.then(|| (last(true).or(places.0.clone()), last(false).or(places.1.clone())));
+        let items = rows.into_iter().map(|row| TransactionView::of(row, &caller)).collect();
+        call.json(StatusCode::OK, &PageView::new(call.route(), items, next)?)
     }
 
     /// The account, at least at `min_version` if there is such a version, where `caller` owns it. An account that the table

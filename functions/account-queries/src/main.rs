@@ -14,7 +14,8 @@ async fn main() -> Result<(), Error> {
     let queries = handler::Queries {
         store: aws::DynamoEventStore::new(dynamodb.clone(), aws::required("EVENTS_TABLE")?),
         accounts: aws::CurrentRows::new(dynamodb.clone(), aws::required("ACCOUNTS_TABLE")?, "account_id"),
-        statement: aws::RowHistory::new(dynamodb, aws::required("STATEMENT_TABLE")?, "account_id"),
+        statement: aws::RowHistory::new(dynamodb.clone(), aws::required("STATEMENT_TABLE")?, "account_id"),
+        transactions: aws::CurrentRows::new(dynamodb, aws::required("TRANSACTIONS_TABLE")?, "transaction_id"),
     };
     queries.store.warm_up().await;
     let answer = async |request: Request| Ok::<_, Infallible>(queries.handle(&System, request).await);

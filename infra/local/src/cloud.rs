@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::gateway::{Gateway, LOCAL_USER, Routes};
 use crate::lambda::{Endpoints, LogSink, Pool};
 use crate::options::Options;
+use crate::schedules;
 use crate::stream_table;
 use crate::streams::Mapping;
 use crate::template::{self, Function, StreamMapping, Template};
@@ -104,6 +105,10 @@ impl Cloud {
         let bus = Bus::new(template.buses, template.rules, durable, Arc::clone(&deliveries), console)?;
         tokio::spawn(bus.serve(bus_listener));
 
+        for schedule in template.schedules {
+            let (durable, console) = (Arc::clone(&self.durable), Arc::clone(&self.console));
+            tokio::spawn(schedules::run(schedule, durable, Arc::clone(&deliveries), console));
+        }
         self.forget_old_records(&template.mappings).map_err(unreadable)?;
         for mapping in template.mappings {
             let pool = self.pools.get(&mapping.function).map(Arc::clone).ok_or("a stream leads to no function")?;

@@ -19,6 +19,7 @@ mod lambda;
 mod names;
 mod options;
 mod patterns;
+mod schedules;
 mod stream_table;
 mod streams;
 pub mod template;

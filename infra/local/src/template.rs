@@ -14,7 +14,8 @@ mod tests;
 mod yaml;
 
 pub use model::{
-    AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, StartingPosition, StreamMapping, Table, Target, Template,
+    AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, Schedule, StartingPosition, StreamMapping, Table, Target,
+    Template,
 };
 
 use directory::Directory;

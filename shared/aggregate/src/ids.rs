@@ -36,6 +36,13 @@ impl CommandId {
         Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
 
+    /// The command id of the step `step` of the process `process`: whoever drives the process, however often, means the same
+    /// command.
+    #[must_use]
+    pub fn of_step(process: AggregateId, step: &str) -> Self {
+        Self(Uuid::new_v5(&process.0, step.as_bytes()))
+    }
+
     /// The aggregate that this command creates: the same command always creates the same one.
     #[must_use]
     pub fn creates(self, aggregate_type: &str) -> AggregateId {

@@ -1,7 +1,7 @@
 //! Request bodies.
 
 use aggregate::UserId;
-use domain::{AccountCommand, Amount, Currency, Description};
+use domain::{AccountCommand, Amount, Currency, Description, InvalidAmount, Order};
 use lambda_http::{Body, http::HeaderValue};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -43,17 +43,82 @@ impl MoneyBody {
     /// # Errors
     /// When a field is not of its form.
     pub fn parse(self) -> Result<(Amount, Option<Description>), Problem> {
-        let amount = currency(&self.currency).and_then(|currency| {
-            Amount::parse(&self.amount, currency).map_err(|error| FieldError::field("amount", &error))
+        money(&self.amount, &self.currency, self.description).map_err(|errors| Problem::invalid_request(&errors))
+    }
+}
+
+/// `PUT /accounts/{id}/overdraft-limit`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverdraftLimitBody {
+    amount: String,
+    currency: String,
+}
+
+impl OverdraftLimitBody {
+    /// The command to set the limit; zero is none.
+    ///
+    /// # Errors
+    /// When a field is not of its form.
+    pub fn command(self) -> Result<AccountCommand, Problem> {
+        let limit = currency(&self.currency).and_then(|currency| match Amount::parse(&self.amount, currency) {
+            Ok(limit) => Ok(Some(limit)),
+            Err(InvalidAmount::Zero) => Ok(None),
+            Err(error) => Err(FieldError::field("amount", &error)),
         });
-        let description = self.description.map(Description::try_from).transpose();
-        match (amount, description.map_err(|error| FieldError::field("description", &error))) {
-            (Ok(amount), Ok(description)) => Ok((amount, description)),
-            (amount, description) => {
-                let errors: Vec<FieldError> = amount.err().into_iter().chain(description.err()).collect();
+        let limit = limit.map_err(|error| Problem::invalid_request(&[error]))?;
+        Ok(AccountCommand::SetOverdraftLimit { limit })
+    }
+}
+
+/// `POST /transactions`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransactionBody {
+    from: String,
+    to: String,
+    amount: String,
+    currency: String,
+    description: Option<String>,
+}
+
+impl TransactionBody {
+    /// What `by` wants to happen; every mistake is listed, not only the first.
+    ///
+    /// # Errors
+    /// When a field is not of its form.
+    pub fn order(self, by: UserId) -> Result<Order, Problem> {
+        let id = |name: &str, text: &str| {
+            let must = "must be the id of an account: a UUID of 36 characters";
+            crate::call::id(text).ok_or_else(|| FieldError::field(name, &must))
+        };
+        let (source, destination) = (id("from", &self.from), id("to", &self.to));
+        let money = money(&self.amount, &self.currency, self.description);
+        match (source, destination, money) {
+            (Ok(source), Ok(destination), Ok((amount, description))) => {
+                Ok(Order { by, source, destination, amount, description })
+            }
+            (source, destination, money) => {
+                let ids = source.err().into_iter().chain(destination.err());
+                let errors: Vec<FieldError> = ids.chain(money.err().unwrap_or_default()).collect();
                 Err(Problem::invalid_request(&errors))
             }
         }
+    }
+}
+
+/// The money and the text, each in its type, or every mistake.
+fn money(
+    amount: &str,
+    code: &str,
+    description: Option<String>,
+) -> Result<(Amount, Option<Description>), Vec<FieldError>> {
+    let amount = currency(code)
+        .and_then(|currency| Amount::parse(amount, currency).map_err(|error| FieldError::field("amount", &error)));
+    let description = description.map(Description::try_from).transpose();
+    match (amount, description.map_err(|error| FieldError::field("description", &error))) {
+        (Ok(amount), Ok(description)) => Ok((amount, description)),
+        (amount, description) => Err(amount.err().into_iter().chain(description.err()).collect()),
     }
 }
 

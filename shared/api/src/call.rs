@@ -26,6 +26,15 @@ const ANSWER_MARGIN_MICROS: i64 = 500_000;
 
 const CORRELATION_ID: &str = "x-correlation-id";
 
+/// The scope of administrators' tokens.
+pub const ADMIN_SCOPE: &str = "daybook/admin";
+
+/// An id in its usual form.
+pub(crate) fn id(text: &str) -> Option<AggregateId> {
+    let usual_form = text.len() == uuid::fmt::Hyphenated::LENGTH;
+    usual_form.then(|| Uuid::try_parse(text).ok()).flatten().map(AggregateId)
+}
+
 /// A request as API Gateway handed it on (HTTP API, payload format 2.0).
 #[derive(Debug)]
 pub struct Call {
@@ -70,12 +79,26 @@ impl Call {
     /// # Errors
     /// When the gateway verified none.
     pub fn caller(&self) -> Result<UserId, Problem> {
-        let Some(RequestContext::ApiGatewayV2(context)) = self.request.request_context_ref() else {
-            return Err(Problem::unauthenticated());
-        };
-        let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
-        let subject = jwt.and_then(|jwt| jwt.claims.get("sub"));
-        subject.and_then(|subject| UserId::new(subject.as_str()).ok()).ok_or_else(Problem::unauthenticated)
+        self.claim("sub").and_then(|subject| UserId::new(subject).ok()).ok_or_else(Problem::unauthenticated)
+    }
+
+    /// Whether the caller is an administrator: the token that the gateway has verified has the scope [`ADMIN_SCOPE`].
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.claim("scope").is_some_and(|scopes| scopes.split(' ').any(|scope| scope == ADMIN_SCOPE))
+    }
+
+    /// Lets only administrators pass.
+    ///
+    /// # Errors
+    /// For everybody else.
+    pub fn admin_only(&self) -> Result<(), Problem> {
+        if self.is_admin() { Ok(()) } else { Err(Problem::forbidden(ADMIN_SCOPE)) }
+    }
+
+    fn claim(&self, name: &str) -> Option<&str> {
+        let Some(RequestContext::ApiGatewayV2(context)) = self.request.request_context_ref() else { return None };
+        context.authorizer.as_ref()?.jwt.as_ref()?.claims.get(name).map(String::as_str)
     }
 
     /// The id in the path.
@@ -85,9 +108,7 @@ impl Call {
     pub fn id(&self) -> Result<AggregateId, Problem> {
         let parameters = self.request.path_parameters_ref();
         let text = parameters.and_then(|parameters| parameters.first("id")).unwrap_or_default();
-        let usual_form = text.len() == uuid::fmt::Hyphenated::LENGTH;
-        let id = usual_form.then(|| Uuid::try_parse(text).ok()).flatten();
-        id.map(AggregateId).ok_or_else(Problem::malformed_id)
+        id(text).ok_or_else(Problem::malformed_id)
     }
 
     /// The body as a `T`.
@@ -214,17 +235,31 @@ impl Call {
         Ok(response)
     }
 
-    /// The answer to a command: the aggregate and its version, which is also its entity tag. 201 where it is new.
+    /// The answer to a command: the aggregate and its version, which is also its entity tag.
     ///
     /// # Errors
     /// When it does not serialise.
-    pub fn changed(&self, id: AggregateId, version: Version, location: Option<&str>) -> Result<Response, Problem> {
-        let status = if location.is_some() { StatusCode::CREATED } else { StatusCode::OK };
-        let mut response = self.json(status, &Changed { id, version })?;
+    pub fn changed(&self, id: AggregateId, version: Version) -> Result<Response, Problem> {
+        let mut response = self.json(StatusCode::OK, &Changed { id, version })?;
         response.headers_mut().insert(header::ETAG, header_value(&format!("\"{version}\"")));
-        if let Some(location) = location {
-            response.headers_mut().insert(header::LOCATION, header_value(location));
-        }
+        Ok(response)
+    }
+
+    /// The answer to a command that makes something, which is then found below `collection`: 201 where it is done, 202 where it
+    /// has only begun.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn created(
+        &self,
+        status: StatusCode,
+        collection: &str,
+        id: AggregateId,
+        version: Version,
+    ) -> Result<Response, Problem> {
+        let mut response = self.changed(id, version)?;
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::LOCATION, header_value(&format!("{collection}/{id}")));
         Ok(response)
     }
 

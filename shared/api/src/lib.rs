@@ -17,8 +17,8 @@ mod problem;
 mod routes;
 mod views;
 
-pub use body::{CreateAccountBody, MoneyBody};
-pub use call::{Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Response};
+pub use body::{CreateAccountBody, MoneyBody, OverdraftLimitBody, TransactionBody};
+pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Response};
 pub use problem::{FieldError, Problem};
 pub use routes::{ROUTES, no_such_route};
-pub use views::{AccountView, Changed, PageView, StatementEntryView};
+pub use views::{AccountView, Changed, PageView, StatementEntryView, TransactionView};

@@ -1,7 +1,7 @@
 //! Every error that a client can see, as `application/problem+json` (RFC 9457). Its `type` is stable: clients branch on it.
 //! Nothing of the inside (table names, stack frames, library messages) goes into one; that goes to the log.
 
-use domain::{Amount, Rejection};
+use domain::{Amount, Rejection, TransactionRejection};
 use eventing::{ExecuteError, ProjectError, ReadError, TableError};
 use lambda_http::http::{StatusCode, Uri};
 use problem_details::ProblemDetails;
@@ -64,6 +64,7 @@ kinds! {
     INVALID_REQUEST "invalid-request" BAD_REQUEST "The request is not of the form that this operation takes"
     INVALID_HEADER "invalid-header" BAD_REQUEST "A header is not of its form"
     MALFORMED_ID "malformed-id" BAD_REQUEST "The id in the path is not of the form of an id"
+    FORBIDDEN "forbidden" FORBIDDEN "The caller may not do this"
     UNAUTHENTICATED "unauthenticated" UNAUTHORIZED "Who calls is not known"
     NOT_FOUND "not-found" NOT_FOUND "There is no such thing"
     NO_SUCH_ROUTE "no-such-route" NOT_FOUND "There is no such path"
@@ -76,6 +77,12 @@ kinds! {
     INSUFFICIENT_FUNDS "insufficient-funds" UNPROCESSABLE_ENTITY "The account has too little money"
     CURRENCY_MISMATCH "currency-mismatch" UNPROCESSABLE_ENTITY "The account holds another currency"
     BALANCE_TOO_LARGE "balance-too-large" UNPROCESSABLE_ENTITY "The account would hold too much"
+    ACCOUNT_CLOSED "account-closed" UNPROCESSABLE_ENTITY "The account is closed"
+    ACCOUNT_FROZEN "account-frozen" UNPROCESSABLE_ENTITY "The account is frozen"
+    ACCOUNT_NOT_EMPTY "account-not-empty" UNPROCESSABLE_ENTITY "The account is not empty"
+    TRANSACTIONS_UNDER_WAY "transactions-under-way" UNPROCESSABLE_ENTITY "Transactions of the account are under way"
+    OVERDRAFT_IN_USE "overdraft-in-use" UNPROCESSABLE_ENTITY "The account is further below zero than the new limit"
+    SAME_ACCOUNT "same-account" UNPROCESSABLE_ENTITY "Source and destination are the same account"
     IDEMPOTENCY_KEY_REUSED "idempotency-key-reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request"
     TOO_BUSY "too-busy" SERVICE_UNAVAILABLE "Too many requests at once for this account"
     OUTCOME_UNKNOWN "outcome-unknown" SERVICE_UNAVAILABLE "Whether the request had its effect is not known yet"
@@ -124,10 +131,16 @@ impl Problem {
         Self::new(&UNAUTHENTICATED, "Send an access token: `Authorization: Bearer ...`.")
     }
 
+    /// The token lacks a scope.
+    #[must_use]
+    pub fn forbidden(scope: &str) -> Self {
+        Self::new(&FORBIDDEN, format!("Send a token with the scope {scope}."))
+    }
+
     /// Not there, or not the caller's: nobody can tell which.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(&NOT_FOUND, "There is no account with this id, or it is not yours.")
+        Self::new(&NOT_FOUND, "There is nothing with this id, or it is not yours.")
     }
 
     /// No path of the API.
@@ -226,6 +239,37 @@ impl From<Rejection> for Problem {
                     Amount::MINOR_UNITS_MAX
                 ),
             ),
+            Rejection::Closed => Self::new(&ACCOUNT_CLOSED, "A closed account stays closed: open another."),
+            Rejection::Frozen => {
+                Self::new(&ACCOUNT_FROZEN, "No money moves until the bank unfreezes it: ask the bank.")
+            }
+            Rejection::NotEmpty { currency, balance } => {
+                let balance = currency.format(balance);
+                let detail = format!("Bring the balance of {balance} {} to zero first.", currency.code());
+                Self::new(&ACCOUNT_NOT_EMPTY, detail).with("balance", json!(balance))
+            }
+            Rejection::InFlight { transactions } => {
+                Self::new(&TRANSACTIONS_UNDER_WAY, "Wait until they have ended, and send the request again.")
+                    .with("transactions", json!(transactions))
+            }
+            Rejection::OverdraftInUse { currency, balance } => {
+                let balance = currency.format(balance);
+                let detail = format!("The balance is {balance} {}: set a limit that covers it.", currency.code());
+                Self::new(&OVERDRAFT_IN_USE, detail).with("balance", json!(balance))
+            }
+        }
+    }
+}
+
+impl From<TransactionRejection> for Problem {
+    fn from(rejection: TransactionRejection) -> Self {
+        match rejection {
+            TransactionRejection::Account(rejection) => rejection.into(),
+            TransactionRejection::SameAccount => Self::new(&SAME_ACCOUNT, "Name two accounts."),
+            TransactionRejection::NoSuchTransaction => Self::not_found(),
+            ref error @ (TransactionRejection::AlreadyInitiated | TransactionRejection::EndedOtherwise) => {
+                Self::internal(error)
+            }
         }
     }
 }

@@ -4,13 +4,20 @@
 use crate::Problem;
 
 /// Method and path of every route.
-pub const ROUTES: [(&str, &str); 6] = [
+pub const ROUTES: [(&str, &str); 13] = [
     ("POST", "/accounts"),
     ("GET", "/accounts"),
     ("GET", "/accounts/{id}"),
     ("POST", "/accounts/{id}/deposits"),
     ("POST", "/accounts/{id}/withdrawals"),
+    ("POST", "/accounts/{id}/close"),
+    ("POST", "/accounts/{id}/freeze"),
+    ("POST", "/accounts/{id}/unfreeze"),
+    ("PUT", "/accounts/{id}/overdraft-limit"),
     ("GET", "/accounts/{id}/statement"),
+    ("GET", "/accounts/{id}/transactions"),
+    ("POST", "/transactions"),
+    ("GET", "/transactions/{id}"),
 ];
 
 /// The problem of a request that matches no route.

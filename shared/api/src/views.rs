@@ -1,7 +1,7 @@
 //! What answers look like: read-model rows with money as decimal text.
 
 use aggregate::{AggregateId, Timestamp, UserId, Version};
-use domain::{AccountRow, Currency, Description, StatementEntry};
+use domain::{AccountRow, Currency, Description, Outcome, Refusal, Side, StatementEntry, Status, TransactionRow};
 use serde::Serialize;
 
 use crate::{Problem, cursor};
@@ -24,7 +24,7 @@ pub struct AccountView {
     balance: String,
     available: String,
     overdraft_limit: String,
-    status: &'static str,
+    status: Status,
     version: Version,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -40,7 +40,7 @@ impl From<AccountRow> for AccountView {
             balance: money(account.balance),
             available: money(account.available()),
             overdraft_limit: money(account.overdraft_limit),
-            status: "open",
+            status: account.status,
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -73,9 +73,81 @@ impl From<StatementEntry> for StatementEntryView {
             currency: entry.currency,
             occurred_at: entry.occurred_at,
             description: entry.description,
-            transaction_id: None,
+            transaction_id: entry.transaction_id,
         }
     }
+}
+
+/// A transaction.
+#[derive(Debug, Serialize)]
+pub struct TransactionView {
+    id: AggregateId,
+    from: AggregateId,
+    to: AggregateId,
+    amount: String,
+    currency: Currency,
+    description: Option<Description>,
+    status: &'static str,
+    /// For whom the money belongs to, only: why it did not go is nobody else's business.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<FailureView>,
+    version: Version,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// Why a transaction failed: for programs, and for people.
+#[derive(Debug, Serialize)]
+struct FailureView {
+    side: Side,
+    code: Refusal,
+    reason: String,
+}
+
+impl TransactionView {
+    /// The transaction as `caller` may see it.
+    #[must_use]
+    pub fn of(row: TransactionRow, caller: &UserId) -> Self {
+        let order = row.transaction.order;
+        let (status, failure) = match row.transaction.outcome {
+            Outcome::Initiated => ("initiated", None),
+            Outcome::Completed => ("completed", None),
+            Outcome::Failed { side, reason: code } => {
+                let failure = FailureView { side, code, reason: reason(side, code) };
+                ("failed", Some(failure).filter(|_| order.by == *caller))
+            }
+        };
+        Self {
+            id: row.transaction_id,
+            from: order.source,
+            to: order.destination,
+            amount: order.amount.currency().format(order.amount.minor()),
+            currency: order.amount.currency(),
+            description: order.description,
+            status,
+            failure,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+fn reason(side: Side, refusal: Refusal) -> String {
+    let side = match side {
+        Side::Source => "source",
+        Side::Destination => "destination",
+    };
+    let what = match refusal {
+        Refusal::NoSuchAccount => "does not exist",
+        Refusal::CurrencyMismatch => "holds another currency",
+        Refusal::InsufficientFunds => "has too little money",
+        Refusal::BalanceTooLarge => "would hold too much",
+        Refusal::Closed => "is closed",
+        Refusal::Frozen => "is frozen",
+        Refusal::TooManyInFlight => "has too many transactions under way",
+    };
+    format!("The {side} account {what}.")
 }
 
 /// A page of a list.
@@ -86,13 +158,13 @@ pub struct PageView<V> {
 }
 
 impl<V> PageView<V> {
-    /// The page of `rows` of `list`, which continues after `next`.
+    /// The page of `items` of `list`, which continues after `next`.
     ///
     /// # Errors
     /// When the place does not serialise.
-    pub fn new<R: Into<V>>(list: &str, rows: Vec<R>, next: Option<impl Serialize>) -> Result<Self, Problem> {
+    pub fn new(list: &str, items: Vec<V>, next: Option<impl Serialize>) -> Result<Self, Problem> {
         let next_cursor = next.map(|place| cursor::write(list, &place)).transpose();
         let next_cursor = next_cursor.map_err(|error| Problem::internal(&error))?;
-        Ok(Self { items: rows.into_iter().map(Into::into).collect(), next_cursor })
+        Ok(Self { items, next_cursor })
     }
 }

@@ -20,6 +20,6 @@ pub use bus::{EventBridge, SOURCE, envelope_of};
 pub use config::{ConfigError, dynamodb, eventbridge, required};
 pub use event_store::DynamoEventStore;
 pub use item::size as item_bytes;
-pub use read_table::{CurrentRows, Index, Page, RowHistory};
+pub use read_table::{CurrentRows, Index, Page, Place, RowHistory};
 pub use stream::{UnreadableRecord, commit_of};
 pub use telemetry::init as init_telemetry;

@@ -40,6 +40,9 @@ pub struct Page<R, P> {
     pub next: Option<P>,
 }
 
+/// A row's place in an index: the value that it is ordered by, and its id.
+pub type Place = (String, AggregateId);
+
 impl CurrentRows {
     /// The table `table` whose rows are found by their attribute `key`.
     #[must_use]
@@ -77,16 +80,10 @@ impl CurrentRows {
         &self,
         index: &Index,
         value: &str,
-        after: Option<&(String, AggregateId)>,
+        after: Option<&Place>,
         limit: i32,
-    ) -> Result<Page<R, (String, AggregateId)>, TableError> {
-        let start = after.map(|(order, id)| {
-            HashMap::from([
-                (index.by.to_owned(), text(value)),
-                (index.order.to_owned(), text(order)),
-                (self.key.to_owned(), text(id)),
-            ])
-        });
+    ) -> Result<Page<R, Place>, TableError> {
+        let start = after.map(|place| self.index_key(index, value, place));
         let found = self
             .client
             .query()
@@ -95,18 +92,48 @@ impl CurrentRows {
             .key_condition_expression("#by = :by")
             .expression_attribute_names("#by", index.by)
             .expression_attribute_values(":by", text(value))
+            .scan_index_forward(!index.newest_first)
             .set_exclusive_start_key(start)
             .limit(limit)
             .send()
             .await
             .map_err(failed)?;
-        let next = found.last_evaluated_key.as_ref().and_then(|key| {
-            let order = key.get(index.order)?.as_s().ok()?.clone();
-            Some((order, AggregateId(key.get(self.key)?.as_s().ok()?.parse().ok()?)))
-        });
+        let next = found.last_evaluated_key.as_ref().and_then(|key| self.place(index, key));
         let keys: Vec<AttributeValue> =
             found.items.unwrap_or_default().into_iter().filter_map(|mut keys| keys.remove(self.key)).collect();
         Ok(Page { rows: self.rows(&keys).await?, next })
+    }
+
+    /// One page of the places of an index whose attribute `by` is the row's own id: those of all rows that have the attribute.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn scan(&self, index: &Index, after: Option<&Place>) -> Result<Page<Place, Place>, TableError> {
+        let found = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .index_name(index.name)
+            .set_exclusive_start_key(after.map(|place| self.index_key(index, &place.1, place)))
+            .send()
+            .await
+            .map_err(failed)?;
+        let next = found.last_evaluated_key.as_ref().and_then(|key| self.place(index, key));
+        let items = found.items.unwrap_or_default();
+        Ok(Page { rows: items.iter().filter_map(|key| self.place(index, key)).collect(), next })
+    }
+
+    fn index_key(&self, index: &Index, value: &(impl ToString + ?Sized), (order, id): &Place) -> Item {
+        HashMap::from([
+            (index.by.to_owned(), text(value)),
+            (index.order.to_owned(), text(order)),
+            (self.key.to_owned(), text(id)),
+        ])
+    }
+
+    fn place(&self, index: &Index, key: &Item) -> Option<Place> {
+        let order = key.get(index.order)?.as_s().ok()?.clone();
+        Some((order, AggregateId(key.get(self.key)?.as_s().ok()?.parse().ok()?)))
     }
 
     /// The rows of `keys` that there are, in that order.
@@ -139,6 +166,8 @@ pub struct Index {
     pub by: &'static str,
     /// The attribute that it is ordered by.
     pub order: &'static str,
+    /// Whether lists begin at its end.
+    pub newest_first: bool,
 }
 
 impl<R: Row> ReadTable<R> for CurrentRows {

@@ -1,6 +1,8 @@
 //! The account: every rule about it is on this page.
 
-use aggregate::{Aggregate, Event, UserId};
+use std::collections::BTreeMap;
+
+use aggregate::{Aggregate, AggregateId, Event, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,13 +14,13 @@ pub enum Account {
     /// No event yet.
     #[default]
     NotOpened,
-    /// In use.
-    Open(Open),
+    /// Opened once; perhaps frozen or closed since.
+    Opened(Opened),
 }
 
-/// What is known of an account in use.
+/// What is known of an account that was opened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Open {
+pub struct Opened {
     /// Whose money it is.
     pub owner: UserId,
     /// The only currency it holds.
@@ -27,6 +29,23 @@ pub struct Open {
     pub balance: i64,
     /// How far below zero the balance may go, in minor units.
     pub overdraft_limit: i64,
+    /// Whether it may be used.
+    pub status: Status,
+    /// Money that transactions have taken out and not yet brought to its destination, in minor units by transaction.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub in_flight: BTreeMap<AggregateId, i64>,
+}
+
+/// Whether an account may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// In use.
+    Open,
+    /// No money goes in or out, but what was under way may come back.
+    Frozen,
+    /// For ever out of use, and empty.
+    Closed,
 }
 
 /// What may be asked of an account. `by` is who asks.
@@ -57,6 +76,48 @@ pub enum AccountCommand {
         /// What the owner reads beside it.
         description: Option<Description>,
     },
+    /// Ends the account, which must be empty.
+    CloseAccount {
+        /// Who asks.
+        by: UserId,
+    },
+    /// Stops all movements of money. For administrators, whom the edge knows.
+    FreezeAccount,
+    /// Lets money move again. For administrators.
+    UnfreezeAccount,
+    /// Says how far below zero the balance may go. For administrators.
+    SetOverdraftLimit {
+        /// How far; `None`: not at all.
+        limit: Option<Amount>,
+    },
+    /// Takes a transaction's money out. A refusal is recorded too: a repetition must not be answered otherwise.
+    DebitAccount(Leg),
+    /// Brings a transaction's money in. A refusal is recorded too.
+    CreditAccount(Leg),
+    /// Brings back the money that a transaction took out, whatever the account's status.
+    RefundAccount {
+        /// The transaction.
+        transaction_id: AggregateId,
+    },
+    /// The money that a transaction took out has arrived.
+    SettleDebit {
+        /// The transaction.
+        transaction_id: AggregateId,
+    },
+}
+
+/// One of the two sides of a transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Leg {
+    /// The transaction.
+    pub transaction_id: AggregateId,
+    /// The account on its other side.
+    pub counterparty: AggregateId,
+    /// How much.
+    pub amount: Amount,
+    /// What both owners read beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
 }
 
 /// What happened to an account. Events say what happened, never what the balance became.
@@ -85,6 +146,48 @@ pub enum AccountEvent {
         /// What the owner reads beside it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<Description>,
+    },
+    /// The account was ended.
+    AccountClosed {},
+    /// Movements of money were stopped.
+    AccountFrozen {},
+    /// Money may move again.
+    AccountUnfrozen {},
+    /// The balance may go so far below zero from now on.
+    OverdraftLimitSet {
+        /// How far; absent: not at all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<Amount>,
+    },
+    /// A transaction took money out, which is now in flight.
+    AccountDebited(Leg),
+    /// A transaction found that it cannot take its money out, and never will.
+    DebitRefused {
+        /// The transaction.
+        transaction_id: AggregateId,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A transaction brought money in.
+    AccountCredited(Leg),
+    /// A transaction found that it cannot bring its money in, and never will.
+    CreditRefused {
+        /// The transaction.
+        transaction_id: AggregateId,
+        /// Why.
+        reason: Refusal,
+    },
+    /// What a transaction had taken out came back.
+    AccountRefunded {
+        /// The transaction.
+        transaction_id: AggregateId,
+        /// How much.
+        amount: Amount,
+    },
+    /// What a transaction had taken out has arrived.
+    DebitSettled {
+        /// The transaction.
+        transaction_id: AggregateId,
     },
 }
 
@@ -116,40 +219,198 @@ pub enum Rejection {
     /// The account would hold more than [`Account::BALANCE_MINOR_UNITS_MAX`].
     #[error("the account would hold more than the bank keeps in one account")]
     BalanceTooLarge,
+    /// A closed account stays as it is.
+    #[error("the account is closed")]
+    Closed,
+    /// A frozen account stays as it is.
+    #[error("the account is frozen")]
+    Frozen,
+    /// Only an empty account can be closed.
+    #[error("the account is not empty")]
+    NotEmpty {
+        /// The account's currency.
+        currency: Currency,
+        /// The money in it, in minor units.
+        balance: i64,
+    },
+    /// Money of the account is on its way.
+    #[error("{transactions} transactions of the account are under way")]
+    InFlight {
+        /// How many transactions.
+        transactions: usize,
+    },
+    /// The account owes more than the new limit.
+    #[error("the account is further below zero than the new limit")]
+    OverdraftInUse {
+        /// The account's currency.
+        currency: Currency,
+        /// The money in it, in minor units, below zero.
+        balance: i64,
+    },
+}
+
+/// Why an account does not take part in a transaction, as recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// There is no such account.
+    NoSuchAccount,
+    /// It holds another currency.
+    CurrencyMismatch,
+    /// It has too little money.
+    InsufficientFunds,
+    /// It would hold too much.
+    BalanceTooLarge,
+    /// It is closed.
+    Closed,
+    /// It is frozen.
+    Frozen,
+    /// Too many of its transactions are under way.
+    TooManyInFlight,
 }
 
 impl Account {
     /// The most that one account holds, in minor units: a JSON number of any language still holds it exactly (2^53 is more).
     pub const BALANCE_MINOR_UNITS_MAX: i64 = 1_000_000_000_000_000;
 
-    /// The account if it is open and `user` owns it.
-    fn owned_by(&self, user: &UserId) -> Result<&Open, Rejection> {
+    /// Transactions of one account that may be under way at once: they are part of its state, which must stay small.
+    pub const IN_FLIGHT_MAX: usize = 50;
+
+    fn opened(&self) -> Result<&Opened, Rejection> {
         match self {
-            Self::Open(open) if open.owner == *user => Ok(open),
-            Self::Open(_) | Self::NotOpened => Err(Rejection::NoSuchAccount),
+            Self::Opened(opened) => Ok(opened),
+            Self::NotOpened => Err(Rejection::NoSuchAccount),
         }
+    }
+
+    /// The account if it was opened and `user` owns it.
+    ///
+    /// # Errors
+    /// [`Rejection::NoSuchAccount`].
+    pub fn owned_by(&self, user: &UserId) -> Result<&Opened, Rejection> {
+        self.opened().and_then(|opened| if opened.owner == *user { Ok(opened) } else { Err(Rejection::NoSuchAccount) })
     }
 }
 
-impl Open {
+impl Opened {
     /// What may be taken out, in minor units: the balance and what the overdraft limit adds to it.
     #[must_use]
     pub fn available(&self) -> i64 {
         self.balance.saturating_add(self.overdraft_limit)
     }
 
-    fn accepts(&self, amount: Amount) -> Result<(), Rejection> {
+    /// Whether `amount` is money of the account's currency.
+    ///
+    /// # Errors
+    /// [`Rejection::CurrencyMismatch`].
+    pub fn holds(&self, amount: Amount) -> Result<(), Rejection> {
         if amount.currency() == self.currency {
             Ok(())
         } else {
             Err(Rejection::CurrencyMismatch { account: self.currency, given: amount.currency() })
         }
     }
+
+    fn is_open(&self) -> Result<(), Rejection> {
+        match self.status {
+            Status::Open => Ok(()),
+            Status::Frozen => Err(Rejection::Frozen),
+            Status::Closed => Err(Rejection::Closed),
+        }
+    }
+
+    fn takes_in(&self, amount: Amount) -> Result<(), Rejection> {
+        self.is_open()?;
+        self.holds(amount)?;
+        // What is in flight may come back and must find room.
+        let in_flight = self.in_flight.values().fold(0, |sum: i64, minor| sum.saturating_add(*minor));
+        match self.balance.saturating_add(in_flight).checked_add(amount.minor()) {
+            Some(balance) if balance <= Account::BALANCE_MINOR_UNITS_MAX => Ok(()),
+            Some(_) | None => Err(Rejection::BalanceTooLarge),
+        }
+    }
+
+    fn gives_out(&self, amount: Amount) -> Result<(), Rejection> {
+        self.is_open()?;
+        self.holds(amount)?;
+        let available = self.available();
+        if amount.minor() > available {
+            return Err(Rejection::InsufficientFunds { currency: self.currency, available });
+        }
+        Ok(())
+    }
+
+    fn close(&self) -> Result<Vec<AccountEvent>, Rejection> {
+        self.is_open()?;
+        if self.balance != 0 {
+            return Err(Rejection::NotEmpty { currency: self.currency, balance: self.balance });
+        }
+        if !self.in_flight.is_empty() {
+            return Err(Rejection::InFlight { transactions: self.in_flight.len() });
+        }
+        Ok(vec![AccountEvent::AccountClosed {}])
+    }
+
+    fn set_overdraft_limit(&self, limit: Option<Amount>) -> Result<Vec<AccountEvent>, Rejection> {
+        if self.status == Status::Closed {
+            return Err(Rejection::Closed);
+        }
+        limit.map_or(Ok(()), |limit| self.holds(limit))?;
+        let minor = limit.map_or(0, Amount::minor);
+        if minor == self.overdraft_limit {
+            return Ok(vec![]);
+        }
+        if self.balance.saturating_add(minor) < 0 {
+            return Err(Rejection::OverdraftInUse { currency: self.currency, balance: self.balance });
+        }
+        Ok(vec![AccountEvent::OverdraftLimitSet { limit }])
+    }
+
+    fn debit(&self, leg: &Leg) -> Vec<AccountEvent> {
+        if self.in_flight.contains_key(&leg.transaction_id) {
+            return vec![];
+        }
+        let refusal = match self.gives_out(leg.amount) {
+            Ok(()) if self.in_flight.len() >= Account::IN_FLIGHT_MAX => Refusal::TooManyInFlight,
+            Ok(()) => return vec![AccountEvent::AccountDebited(leg.clone())],
+            Err(rejection) => rejection.into(),
+        };
+        vec![AccountEvent::DebitRefused { transaction_id: leg.transaction_id, reason: refusal }]
+    }
+
+    fn credit(&self, leg: &Leg) -> Vec<AccountEvent> {
+        vec![match self.takes_in(leg.amount) {
+            Ok(()) => AccountEvent::AccountCredited(leg.clone()),
+            Err(rejection) => {
+                AccountEvent::CreditRefused { transaction_id: leg.transaction_id, reason: rejection.into() }
+            }
+        }]
+    }
+
+    fn refund(&self, transaction_id: AggregateId) -> Vec<AccountEvent> {
+        let in_flight = self.in_flight.get(&transaction_id).and_then(|minor| u64::try_from(*minor).ok());
+        let amount = in_flight.and_then(|minor| Amount::from_minor(minor, self.currency).ok());
+        amount.map(|amount| AccountEvent::AccountRefunded { transaction_id, amount }).into_iter().collect()
+    }
+
+    fn settle(&self, transaction_id: AggregateId) -> Vec<AccountEvent> {
+        let in_flight = self.in_flight.contains_key(&transaction_id);
+        in_flight.then_some(AccountEvent::DebitSettled { transaction_id }).into_iter().collect()
+    }
+
+    /// Turns the status if it is `from`; a repetition changes nothing.
+    fn turn(&self, from: Status, event: AccountEvent) -> Result<Vec<AccountEvent>, Rejection> {
+        match self.status {
+            Status::Closed => Err(Rejection::Closed),
+            status if status == from => Ok(vec![event]),
+            Status::Open | Status::Frozen => Ok(vec![]),
+        }
+    }
 }
 
 impl Aggregate for Account {
     const TYPE: &'static str = "Account";
-    const STATE_SCHEMA: u32 = 1;
+    const STATE_SCHEMA: u32 = 2;
 
     type Command = AccountCommand;
     type Event = AccountEvent;
@@ -159,53 +420,76 @@ impl Aggregate for Account {
         match command {
             AccountCommand::CreateAccount { owner, currency } => match self {
                 Self::NotOpened => Ok(vec![AccountEvent::AccountCreated { owner: owner.clone(), currency: *currency }]),
-                Self::Open(_) => Err(Rejection::AlreadyOpen),
+                Self::Opened(_) => Err(Rejection::AlreadyOpen),
             },
             AccountCommand::DepositMoney { by, amount, description } => {
-                let account = self.owned_by(by)?;
-                account.accepts(*amount)?;
-                match account.balance.checked_add(amount.minor()) {
-                    Some(balance) if balance <= Self::BALANCE_MINOR_UNITS_MAX => {
-                        Ok(vec![AccountEvent::MoneyDeposited { amount: *amount, description: description.clone() }])
-                    }
-                    Some(_) | None => Err(Rejection::BalanceTooLarge),
-                }
+                self.owned_by(by)?.takes_in(*amount)?;
+                Ok(vec![AccountEvent::MoneyDeposited { amount: *amount, description: description.clone() }])
             }
             AccountCommand::WithdrawMoney { by, amount, description } => {
-                let account = self.owned_by(by)?;
-                account.accepts(*amount)?;
-                let available = account.available();
-                if amount.minor() > available {
-                    return Err(Rejection::InsufficientFunds { currency: account.currency, available });
-                }
+                self.owned_by(by)?.gives_out(*amount)?;
                 Ok(vec![AccountEvent::MoneyWithdrawn { amount: *amount, description: description.clone() }])
             }
+            AccountCommand::CloseAccount { by } => self.owned_by(by)?.close(),
+            AccountCommand::FreezeAccount => self.opened()?.turn(Status::Open, AccountEvent::AccountFrozen {}),
+            AccountCommand::UnfreezeAccount => self.opened()?.turn(Status::Frozen, AccountEvent::AccountUnfrozen {}),
+            AccountCommand::SetOverdraftLimit { limit } => self.opened()?.set_overdraft_limit(*limit),
+            AccountCommand::DebitAccount(leg) => Ok(self.opened()?.debit(leg)),
+            AccountCommand::CreditAccount(leg) => Ok(self.opened()?.credit(leg)),
+            AccountCommand::RefundAccount { transaction_id } => Ok(self.opened()?.refund(*transaction_id)),
+            AccountCommand::SettleDebit { transaction_id } => Ok(self.opened()?.settle(*transaction_id)),
         }
     }
 
     fn apply(&mut self, event: &AccountEvent) {
-        match (&mut *self, event) {
-            (Self::NotOpened, AccountEvent::AccountCreated { owner, currency }) => {
-                *self = Self::Open(Open { owner: owner.clone(), currency: *currency, balance: 0, overdraft_limit: 0 });
+        if let AccountEvent::AccountCreated { owner, currency } = event {
+            let (owner, currency, in_flight) = (owner.clone(), *currency, BTreeMap::new());
+            let status = Status::Open;
+            *self = Self::Opened(Opened { owner, currency, balance: 0, overdraft_limit: 0, status, in_flight });
+        }
+        // No history begins with another event. Replaying one must not panic, and the account stays unusable.
+        let Self::Opened(account) = self else { return };
+        // `handle` has checked the sum against the limit; saturating keeps even a damaged history from wrapping.
+        account.balance = account.balance.saturating_add(event.movement().unwrap_or(0));
+        match event {
+            AccountEvent::AccountClosed {} => account.status = Status::Closed,
+            AccountEvent::AccountFrozen {} => account.status = Status::Frozen,
+            AccountEvent::AccountUnfrozen {} => account.status = Status::Open,
+            AccountEvent::OverdraftLimitSet { limit } => account.overdraft_limit = limit.map_or(0, Amount::minor),
+            AccountEvent::AccountDebited(leg) => {
+                account.in_flight.insert(leg.transaction_id, leg.amount.minor());
             }
-            (Self::Open(open), event) => {
-                // `handle` has checked the sum against the limit; saturating keeps even a damaged history from wrapping.
-                open.balance = open.balance.saturating_add(event.movement().map_or(0, |(_, minor)| minor));
+            AccountEvent::AccountRefunded { transaction_id, .. } | AccountEvent::DebitSettled { transaction_id } => {
+                account.in_flight.remove(transaction_id);
             }
-            // No history begins so. Replaying one must not panic, and the account stays unusable.
-            (Self::NotOpened, AccountEvent::MoneyDeposited { .. } | AccountEvent::MoneyWithdrawn { .. }) => {}
+            AccountEvent::AccountCreated { .. }
+            | AccountEvent::MoneyDeposited { .. }
+            | AccountEvent::MoneyWithdrawn { .. }
+            | AccountEvent::AccountCredited(_)
+            | AccountEvent::DebitRefused { .. }
+            | AccountEvent::CreditRefused { .. } => {}
         }
     }
 }
 
 impl AccountEvent {
-    /// The money that the event moved, and its signed minor units: positive into the account, negative out of it.
+    /// What the event changed the balance by, in minor units: positive into the account, negative out of it; `None` where it
+    /// moved no money.
     #[must_use]
-    pub fn movement(&self) -> Option<(Amount, i64)> {
+    pub fn movement(&self) -> Option<i64> {
         match self {
-            Self::AccountCreated { .. } => None,
-            Self::MoneyDeposited { amount, .. } => Some((*amount, amount.minor())),
-            Self::MoneyWithdrawn { amount, .. } => Some((*amount, -amount.minor())),
+            Self::MoneyDeposited { amount, .. }
+            | Self::AccountCredited(Leg { amount, .. })
+            | Self::AccountRefunded { amount, .. } => Some(amount.minor()),
+            Self::MoneyWithdrawn { amount, .. } | Self::AccountDebited(Leg { amount, .. }) => Some(-amount.minor()),
+            Self::AccountCreated { .. }
+            | Self::AccountClosed {}
+            | Self::AccountFrozen {}
+            | Self::AccountUnfrozen {}
+            | Self::OverdraftLimitSet { .. }
+            | Self::DebitRefused { .. }
+            | Self::CreditRefused { .. }
+            | Self::DebitSettled { .. } => None,
         }
     }
 
@@ -213,8 +497,48 @@ impl AccountEvent {
     #[must_use]
     pub fn description(&self) -> Option<&Description> {
         match self {
-            Self::AccountCreated { .. } => None,
-            Self::MoneyDeposited { description, .. } | Self::MoneyWithdrawn { description, .. } => description.as_ref(),
+            Self::MoneyDeposited { description, .. }
+            | Self::MoneyWithdrawn { description, .. }
+            | Self::AccountDebited(Leg { description, .. })
+            | Self::AccountCredited(Leg { description, .. }) => description.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The transaction that it is a part of.
+    #[must_use]
+    pub fn transaction_id(&self) -> Option<AggregateId> {
+        match self {
+            Self::AccountDebited(Leg { transaction_id, .. })
+            | Self::AccountCredited(Leg { transaction_id, .. })
+            | Self::DebitRefused { transaction_id, .. }
+            | Self::CreditRefused { transaction_id, .. }
+            | Self::AccountRefunded { transaction_id, .. }
+            | Self::DebitSettled { transaction_id } => Some(*transaction_id),
+            _ => None,
+        }
+    }
+
+    /// Why the account did not take part in a transaction, if this says so.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::DebitRefused { reason, .. } | Self::CreditRefused { reason, .. } => Some(*reason),
+            _ => None,
+        }
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::CurrencyMismatch { .. } => Self::CurrencyMismatch,
+            Rejection::InsufficientFunds { .. } | Rejection::OverdraftInUse { .. } => Self::InsufficientFunds,
+            Rejection::BalanceTooLarge => Self::BalanceTooLarge,
+            Rejection::Frozen => Self::Frozen,
+            Rejection::Closed | Rejection::NotEmpty { .. } => Self::Closed,
+            Rejection::InFlight { .. } => Self::TooManyInFlight,
+            Rejection::NoSuchAccount | Rejection::AlreadyOpen => Self::NoSuchAccount,
         }
     }
 }
@@ -225,6 +549,16 @@ impl Event for AccountEvent {
             Self::AccountCreated { .. } => "AccountCreated",
             Self::MoneyDeposited { .. } => "MoneyDeposited",
             Self::MoneyWithdrawn { .. } => "MoneyWithdrawn",
+            Self::AccountClosed {} => "AccountClosed",
+            Self::AccountFrozen {} => "AccountFrozen",
+            Self::AccountUnfrozen {} => "AccountUnfrozen",
+            Self::OverdraftLimitSet { .. } => "OverdraftLimitSet",
+            Self::AccountDebited(_) => "AccountDebited",
+            Self::DebitRefused { .. } => "DebitRefused",
+            Self::AccountCredited(_) => "AccountCredited",
+            Self::CreditRefused { .. } => "CreditRefused",
+            Self::AccountRefunded { .. } => "AccountRefunded",
+            Self::DebitSettled { .. } => "DebitSettled",
         }
     }
 

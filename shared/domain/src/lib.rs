@@ -6,7 +6,8 @@
 //! | [`AccountCommand`] → [`AccountEvent`] | what may be asked (imperative) and what happened (past tense) |
 //! | [`Rejection`] | the bank's "no", with what the caller needs to understand it |
 //! | [`Amount`] | a positive sum of money: whole minor units of a [`Currency`], never a float |
-//! | [`AccountRow`], [`StatementEntry`] | rows of the read models, each a fold of the account's events |
+//! | [`Transaction`] | money from one account to another, until it has arrived or is back |
+//! | [`AccountRow`], [`StatementEntry`], [`TransactionRow`] | rows of the read models, each a fold of one aggregate's events |
 //!
 //! Everything here is pure: no async, no clock, no randomness, no I/O, no AWS. What a decision needs from outside arrives
 //! inside the command.
@@ -15,8 +16,12 @@ mod account;
 mod description;
 mod money;
 mod read_models;
+mod transaction;
 
-pub use account::{Account, AccountCommand, AccountEvent, Open, Rejection};
+pub use account::{Account, AccountCommand, AccountEvent, Leg, Opened, Refusal, Rejection, Status};
 pub use description::{Description, InvalidDescription};
 pub use money::{Amount, Currency, InvalidAmount, UnknownCurrency};
-pub use read_models::{AccountRow, StatementEntry};
+pub use read_models::{AccountRow, StatementEntry, TransactionRow};
+pub use transaction::{
+    Initiated, Order, Outcome, Side, Transaction, TransactionCommand, TransactionEvent, TransactionRejection,
+};

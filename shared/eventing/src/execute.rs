@@ -28,9 +28,11 @@ pub struct Command<C> {
 
 /// The answer to a command that was not refused.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Executed {
+pub struct Executed<E> {
     /// The version after the command's last event.
     pub version: Version,
+    /// The command's events; empty where there was nothing to do.
+    pub events: Vec<E>,
     /// Whether this command id had its effect before, and this is its first answer again.
     pub repeated: bool,
 }
@@ -83,7 +85,7 @@ pub async fn execute<A: Aggregate>(
     store: &impl EventStore,
     host: &impl Host,
     command: &Command<A::Command>,
-) -> Result<Executed, ExecuteError<A::Rejection>> {
+) -> Result<Executed<A::Event>, ExecuteError<A::Rejection>> {
     for attempt in 0..DECISIONS_MAX {
         if attempt > 0 {
             pause(host, attempt).await;
@@ -102,11 +104,11 @@ pub async fn execute<A: Aggregate>(
             && current.version > 0
             && let Some(first) = store.find_command(command.aggregate_id, command_id).await?
         {
-            return if first.command_digest == Some(digest) {
-                Ok(Executed { version: first.last_version(), repeated: true })
-            } else {
-                Err(ExecuteError::CommandIdReused)
-            };
+            if first.command_digest != Some(digest) {
+                return Err(ExecuteError::CommandIdReused);
+            }
+            let events = first.decode().map_err(ReadError::from)?.into_iter().map(|event| event.data).collect();
+            return Ok(Executed { version: first.last_version(), events, repeated: true });
         }
         // 3. Decide.
         if command.expected_version.is_some_and(|expected| expected != current.version) {
@@ -114,13 +116,13 @@ pub async fn execute<A: Aggregate>(
         }
         let events = current.aggregate.handle(&command.body).map_err(ExecuteError::Rejected)?;
         if events.is_empty() {
-            return Ok(Executed { version: current.version, repeated: false });
+            return Ok(Executed { version: current.version, events, repeated: false });
         }
         let commit = commit_of(host, command, &current, &events, repeatable.map(|(_, digest)| digest))?;
         // 4. Append.
         match append(store, host, &commit, command.deadline).await {
             // 5. Answer.
-            Ok(()) => return Ok(Executed { version: commit.last_version(), repeated: false }),
+            Ok(()) => return Ok(Executed { version: commit.last_version(), events, repeated: false }),
             Err(AppendError::Conflict) => {
                 tracing::debug!(aggregate_id = %command.aggregate_id, version = commit.version, attempt, "conflict");
             }

@@ -32,9 +32,9 @@ proptest! {
         for command in &commands {
             for event in account.handle(command).unwrap_or_default() {
                 account.apply(&event);
-                expected += event.movement().unwrap().1;
+                expected += event.movement().unwrap();
             }
-            let Account::Open(open) = &account else { panic!("closed by itself") };
+            let Account::Opened(open) = &account else { panic!("closed by itself") };
             prop_assert_eq!(open.balance, expected);
             prop_assert!(open.balance >= 0);
         }

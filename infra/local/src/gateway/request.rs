@@ -52,7 +52,7 @@ pub fn payload(head: &Parts, body: &[u8], found: &Found, peer: SocketAddr, autho
     });
     if authorizes && found.route.authorized {
         payload["requestContext"]["authorizer"] =
-            json!({ "jwt": { "claims": { "sub": LOCAL_USER, "scope": "" }, "scopes": null } });
+            json!({ "jwt": { "claims": { "sub": LOCAL_USER, "scope": "daybook/admin" }, "scopes": null } });
     }
     let cookies: Vec<&str> = text_values(&head.headers, header::COOKIE.as_str())
         .flat_map(|value| value.split(';').map(str::trim).filter(|cookie| !cookie.is_empty()))
@@ -172,7 +172,7 @@ mod tests {
                     "method": "PUT", "path": "/things/a b", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test",
                 },
                 "routeKey": "ANY /things/{id}", "stage": "$default",
-                "authorizer": { "jwt": { "claims": { "sub": "local", "scope": "" }, "scopes": null } },
+                "authorizer": { "jwt": { "claims": { "sub": "local", "scope": "daybook/admin" }, "scopes": null } },
             },
             "body": "{\"n\":1}",
             "isBase64Encoded": false,

@@ -21,6 +21,8 @@ pub struct Template {
     pub buses: Vec<String>,
     /// On all event buses.
     pub rules: Vec<Rule>,
+    /// Functions that are invoked again and again.
+    pub schedules: Vec<Schedule>,
 }
 
 /// A function and how it is run.
@@ -179,4 +181,15 @@ pub enum Target {
     Function(String),
     /// Sent to, by name.
     Queue(String),
+}
+
+/// A function that is invoked again and again.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// For the event.
+    pub name: String,
+    /// Who is invoked.
+    pub function: String,
+    /// How often.
+    pub every: Duration,
 }

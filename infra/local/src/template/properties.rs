@@ -7,6 +7,7 @@ use super::model::StartingPosition;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Of a function: packaging, permissions (not enforced locally yet) and things that only the console shows.
 pub const FUNCTION_IGNORED: &[&str] = &[
@@ -236,6 +237,29 @@ pub struct RuleEvent {
     #[serde(default = "default_bus")]
     pub event_bus_name: String,
     pub pattern: Value,
+}
+
+/// An event of type `Schedule`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub struct ScheduleEvent {
+    pub schedule: String,
+}
+
+impl ScheduleEvent {
+    /// How often; `None` where it is not a rate. See "Setting a schedule pattern for scheduled rules" in AWS's guide.
+    pub fn every(&self) -> Option<Duration> {
+        let rate = self.schedule.strip_prefix("rate(")?.strip_suffix(')')?;
+        let (number, unit) = rate.split_once(' ')?;
+        let minutes = match unit.trim_end_matches('s') {
+            "minute" => 1,
+            "hour" => 60,
+            "day" => 24 * 60,
+            _ => return None,
+        };
+        let number: u64 = number.parse().ok().filter(|number| *number > 0)?;
+        Some(Duration::from_secs(number.checked_mul(minutes * 60)?))
+    }
 }
 
 /// `AWS::Events::Rule`.

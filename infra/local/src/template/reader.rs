@@ -2,7 +2,9 @@
 
 use super::directory::Directory;
 use super::intrinsics::{Scope, physical_name};
-use super::model::{AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, StreamMapping, Table, Target, Template};
+use super::model::{
+    AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, Schedule, StreamMapping, Table, Target, Template,
+};
 use super::{Place, Refused, merge, properties};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -124,6 +126,15 @@ impl Reader<'_> {
                     bus: self.directory.bus(&event.event_bus_name, &at.child("EventBusName"))?,
                     pattern: event.pattern,
                     targets: vec![Target::Function(function.to_owned())],
+                });
+            }
+            "Schedule" => {
+                let event: properties::ScheduleEvent = self.typed(properties, properties::RULE_IGNORED, &at)?;
+                let every = event.every().ok_or_else(|| at.child("Schedule").refuse("only rate(...) is played"))?;
+                template.schedules.push(Schedule {
+                    name: format!("{function}-{name}"),
+                    function: function.to_owned(),
+                    every,
                 });
             }
             other => return Err(place.refuse(format!("the local cloud does not play events of type {other}"))),

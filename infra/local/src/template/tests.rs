@@ -83,6 +83,22 @@ fn a_stream_mapping_leads_from_a_table_to_a_function_and_to_a_queue() {
 }
 
 #[test]
+fn a_schedule_is_a_rate() {
+    let schedule =
+        |rate: &str| format!("      Events: {{ Again: {{ Type: Schedule, Properties: {{ Schedule: {rate} }} }} }}");
+    for (rate, seconds) in [("rate(1 minute)", 60), ("rate(2 hours)", 7_200), ("rate(1 day)", 86_400)] {
+        let template = parse(&function(&schedule(rate), "")).unwrap();
+        assert_eq!(
+            (template.schedules[0].function.as_str(), template.schedules[0].every.as_secs()),
+            ("worker", seconds)
+        );
+    }
+    for rate in ["cron(0 12 * * ? *)", "rate(0 minutes)", "rate(1 week)"] {
+        assert!(refused(&schedule(rate), "").contains("Schedule: only rate(...) is played"), "{rate}");
+    }
+}
+
+#[test]
 fn what_is_not_played_is_refused_by_name_and_place() {
     let cases = [
         ("      Layers: [a]", "", "Resources.Worker.Properties.Layers: unknown field `Layers`"),
@@ -97,9 +113,9 @@ fn what_is_not_played_is_refused_by_name_and_place() {
             "Resources.Worker.Properties.Environment.Variables.X: the local cloud does not know the attribute Colour of Things",
         ),
         (
-            "      Events: { Nightly: { Type: Schedule } }",
+            "      Events: { Nightly: { Type: SQS } }",
             "",
-            "Resources.Worker.Properties.Events.Nightly: the local cloud does not play events of type Schedule",
+            "Resources.Worker.Properties.Events.Nightly: the local cloud does not play events of type SQS",
         ),
         (
             "      Events: { New: { Type: DynamoDB, Properties: { Stream: !GetAtt Failed.Arn, StartingPosition: LATEST } } }",

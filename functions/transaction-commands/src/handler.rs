@@ -1,0 +1,34 @@
+//! From an HTTP request to a transaction that has begun. What follows is the process manager's (`transaction-process`).
+
+use aggregate::{Aggregate, AggregateId, Version};
+use api::{Call, Problem, Response, TransactionBody};
+use domain::{Account, Transaction, TransactionCommand};
+use eventing::{Command, EventStore, Host, execute, load};
+use lambda_http::{Request, http::StatusCode};
+
+/// Answers one request. The routes are the template's.
+pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request) -> Response {
+    let call = Call::new(request, host);
+    let outcome = match call.route() {
+        "POST /transactions" => initiate(store, host, &call).await,
+        _ => Err(api::no_such_route(call.method_and_path().1)),
+    };
+    call.answer(outcome)
+}
+
+async fn initiate(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
+    let metadata = call.metadata()?;
+    let order = call.body::<TransactionBody>()?.order(metadata.user_id.clone())?;
+    let source = load::<Account>(store, order.source, Version::MAX).await?.aggregate;
+    let destination = load::<Account>(store, order.destination, Version::MAX).await?.aggregate;
+    // With an idempotency key the id follows from the key, so that a repetition meets its own transaction.
+    let aggregate_id = match metadata.command_id {
+        Some(command_id) => command_id.creates(Transaction::TYPE),
+        None => AggregateId(host.new_id()),
+    };
+    let body = TransactionCommand::InitiateTransaction { order, source, destination };
+    let command =
+        Command { aggregate_id, body, metadata, expected_version: call.if_match()?, deadline: call.deadline() };
+    let version = execute::<Transaction>(store, host, &command).await?.version;
+    call.created(StatusCode::ACCEPTED, "/transactions", aggregate_id, version)
+}

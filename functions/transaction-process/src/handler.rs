@@ -1,0 +1,67 @@
+//! Which transactions are driven: the one that has just begun, and on schedule all that are under way for too long.
+
+use aggregate::{AggregateId, Timestamp};
+use aws::{CurrentRows, Index};
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use eventing::{EventStore, Host};
+use lambda_runtime::{Context, Error};
+use serde_json::Value;
+use transaction_process::drive;
+
+/// The index of transactions under way. It loses a transaction at its end, so it is never long.
+const UNDER_WAY: Index = Index { name: "under_way", by: "under_way", order: "created_at", newest_first: false };
+
+/// A transaction that is older than this and still under way has lost its event, or the function that drove it.
+const RESUMED_AFTER_MICROS: i64 = 60_000_000;
+
+/// Kept free at the end of an invocation, to say how it ended.
+const ANSWER_MARGIN_MICROS: i64 = 500_000;
+
+/// When no new step begins any more.
+pub fn deadline(context: &Context) -> Timestamp {
+    let micros = i64::try_from(context.deadline).unwrap_or(i64::MAX).saturating_mul(1_000);
+    Timestamp::from_micros(micros.saturating_sub(ANSWER_MARGIN_MICROS))
+}
+
+/// A transaction has just begun.
+pub async fn begun(
+    store: &impl EventStore,
+    host: &impl Host,
+    event: EventBridgeEvent<Value>,
+    deadline: Timestamp,
+) -> Result<(), Error> {
+    let event = aws::envelope_of(event)?;
+    let outcome = drive(store, host, event.aggregate_id, deadline).await?;
+    let correlation_id = event.metadata.correlation_id.as_str();
+    tracing::info!(transaction_id = %event.aggregate_id, correlation_id, ?outcome, "driven");
+    Ok(())
+}
+
+/// Drives all that are under way for too long. One that fails does not keep the others from their end.
+pub async fn sweep(
+    store: &impl EventStore,
+    host: &impl Host,
+    transactions: &CurrentRows,
+    deadline: Timestamp,
+) -> Result<(), Error> {
+    let before = Timestamp::from_micros(host.now().as_micros().saturating_sub(RESUMED_AFTER_MICROS)).to_string();
+    let mut failed: Vec<AggregateId> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = transactions.scan(&UNDER_WAY, after.as_ref()).await?;
+        for (_, id) in page.rows.iter().filter(|(created_at, _)| *created_at < before) {
+            match drive(store, host, *id, deadline).await {
+                Ok(outcome) => tracing::warn!(transaction_id = %id, ?outcome, "resumed"),
+                Err(error) => {
+                    tracing::error!(transaction_id = %id, error = &error as &dyn std::error::Error, "not resumed");
+                    failed.push(*id);
+                }
+            }
+        }
+        after = page.next;
+        if after.is_none() || host.now() >= deadline {
+            break;
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("{} transactions could not be resumed", failed.len()).into()) }
+}

@@ -1,0 +1,19 @@
+//! Read model: every transaction as it stands now.
+
+mod handler;
+
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    aws::init_telemetry();
+    let dynamodb = aws::dynamodb()?;
+    let store = aws::DynamoEventStore::new(dynamodb.clone(), aws::required("EVENTS_TABLE")?);
+    let table = aws::CurrentRows::new(dynamodb, aws::required("TRANSACTIONS_TABLE")?, "transaction_id");
+    store.warm_up().await;
+    let project =
+        async |event: LambdaEvent<EventBridgeEvent<Value>>| handler::handle(&store, &table, event.payload).await;
+    run(service_fn(project)).await
+}

@@ -1,0 +1,243 @@
+//! The transaction: money from one account to another. The process manager drives it (debit the source, credit the
+//! destination, complete; or refund and fail); this aggregate is its memory and its end.
+
+use aggregate::{Aggregate, AggregateId, Event, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Account, Amount, Description, Leg, Refusal, Rejection};
+
+/// A transaction: nothing at all before its first event.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub enum Transaction {
+    /// No event yet.
+    #[default]
+    NotInitiated,
+    /// Wanted, and perhaps at its end.
+    Initiated(Initiated),
+}
+
+/// What is known of a transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Initiated {
+    /// What is to happen.
+    #[serde(flatten)]
+    pub order: Order,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What is to happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Who wants it: the owner of the source.
+    pub by: UserId,
+    /// The account that the money leaves.
+    pub source: AggregateId,
+    /// The account that it goes to.
+    pub destination: AggregateId,
+    /// How much.
+    pub amount: Amount,
+    /// What both owners read beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+}
+
+/// What came of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Nothing yet.
+    Initiated,
+    /// The money has arrived.
+    Completed,
+    /// The money is where it was.
+    Failed {
+        /// Which of the two accounts could not take part.
+        side: Side,
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+/// One of a transaction's two accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The account that the money leaves.
+    Source,
+    /// The account that it goes to.
+    Destination,
+}
+
+/// What may be asked of a transaction.
+#[allow(clippy::large_enum_variant, reason = "a command lives for one decision")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum TransactionCommand {
+    /// Begins it.
+    InitiateTransaction {
+        /// What is to happen.
+        order: Order,
+        /// The source as it stands. Not a part of what is asked, so a repetition may come with another.
+        #[serde(skip)]
+        source: Account,
+        /// The destination as it stands. Likewise.
+        #[serde(skip)]
+        destination: Account,
+    },
+    /// The money has arrived.
+    CompleteTransaction,
+    /// The money could not go, or has come back.
+    FailTransaction {
+        /// Which of the two accounts could not take part.
+        side: Side,
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+/// What happened to a transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event_type", content = "data")]
+pub enum TransactionEvent {
+    /// It began.
+    TransactionInitiated(Order),
+    /// The money has arrived.
+    TransactionCompleted {},
+    /// The money is where it was.
+    TransactionFailed {
+        /// Which of the two accounts could not take part.
+        side: Side,
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+/// Why a transaction does not begin or does not end so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransactionRejection {
+    /// The source is not the caller's, or holds another currency; or the destination holds another.
+    #[error(transparent)]
+    Account(#[from] Rejection),
+    /// Money does not go from an account to itself.
+    #[error("source and destination are the same account")]
+    SameAccount,
+    /// A transaction begins once.
+    #[error("the transaction has begun already")]
+    AlreadyInitiated,
+    /// There is no such transaction.
+    #[error("there is no such transaction")]
+    NoSuchTransaction,
+    /// It has the other end. No process manager that works asks for this.
+    #[error("the transaction has ended otherwise")]
+    EndedOtherwise,
+}
+
+impl Order {
+    /// The source's side.
+    #[must_use]
+    pub fn debit(&self, transaction_id: AggregateId) -> Leg {
+        let (amount, description) = (self.amount, self.description.clone());
+        Leg { transaction_id, counterparty: self.destination, amount, description }
+    }
+
+    /// The destination's side.
+    #[must_use]
+    pub fn credit(&self, transaction_id: AggregateId) -> Leg {
+        Leg { counterparty: self.source, ..self.debit(transaction_id) }
+    }
+
+    fn begin(&self, source: &Account, destination: &Account) -> Result<Vec<TransactionEvent>, TransactionRejection> {
+        source.owned_by(&self.by)?.holds(self.amount)?;
+        if self.source == self.destination {
+            return Err(TransactionRejection::SameAccount);
+        }
+        let initiated = TransactionEvent::TransactionInitiated(self.clone());
+        match destination {
+            Account::Opened(destination) => {
+                destination.holds(self.amount)?;
+                Ok(vec![initiated])
+            }
+            // Nobody can credit an account that is not there, and nothing may be left behind under its id. That an account was
+            // opened never changes, so whoever finds one here will find it when the money arrives.
+            Account::NotOpened => {
+                let (side, reason) = (Side::Destination, Refusal::NoSuchAccount);
+                Ok(vec![initiated, TransactionEvent::TransactionFailed { side, reason }])
+            }
+        }
+    }
+}
+
+impl Transaction {
+    /// Ends the transaction; a repetition changes nothing.
+    fn end(&self, outcome: Outcome, event: TransactionEvent) -> Result<Vec<TransactionEvent>, TransactionRejection> {
+        match self {
+            Self::NotInitiated => Err(TransactionRejection::NoSuchTransaction),
+            Self::Initiated(known) if known.outcome == Outcome::Initiated => Ok(vec![event]),
+            Self::Initiated(known) if known.outcome == outcome => Ok(vec![]),
+            Self::Initiated(_) => Err(TransactionRejection::EndedOtherwise),
+        }
+    }
+}
+
+impl Aggregate for Transaction {
+    const TYPE: &'static str = "Transaction";
+    const STATE_SCHEMA: u32 = 1;
+
+    type Command = TransactionCommand;
+    type Event = TransactionEvent;
+    type Rejection = TransactionRejection;
+
+    fn handle(&self, command: &TransactionCommand) -> Result<Vec<TransactionEvent>, TransactionRejection> {
+        match command {
+            TransactionCommand::InitiateTransaction { order, source, destination } => match self {
+                Self::NotInitiated => order.begin(source, destination),
+                Self::Initiated(_) => Err(TransactionRejection::AlreadyInitiated),
+            },
+            TransactionCommand::CompleteTransaction => {
+                self.end(Outcome::Completed, TransactionEvent::TransactionCompleted {})
+            }
+            TransactionCommand::FailTransaction { side, reason } => {
+                let (side, reason) = (*side, *reason);
+                self.end(Outcome::Failed { side, reason }, TransactionEvent::TransactionFailed { side, reason })
+            }
+        }
+    }
+
+    fn apply(&mut self, event: &TransactionEvent) {
+        match (&mut *self, event) {
+            (Self::NotInitiated, TransactionEvent::TransactionInitiated(order)) => {
+                *self = Self::Initiated(Initiated { order: order.clone(), outcome: Outcome::Initiated });
+            }
+            (Self::Initiated(known), TransactionEvent::TransactionCompleted {}) => known.outcome = Outcome::Completed,
+            (Self::Initiated(known), TransactionEvent::TransactionFailed { side, reason }) => {
+                known.outcome = Outcome::Failed { side: *side, reason: *reason };
+            }
+            // No history is like this. Replaying one must not panic.
+            (Self::Initiated(_), TransactionEvent::TransactionInitiated(_))
+            | (
+                Self::NotInitiated,
+                TransactionEvent::TransactionCompleted {} | TransactionEvent::TransactionFailed { .. },
+            ) => {}
+        }
+    }
+}
+
+impl Event for TransactionEvent {
+    fn event_type(&self) -> &'static str {
+        match self {
+            Self::TransactionInitiated(_) => "TransactionInitiated",
+            Self::TransactionCompleted {} => "TransactionCompleted",
+            Self::TransactionFailed { .. } => "TransactionFailed",
+        }
+    }
+
+    fn schema_version(_event_type: &str) -> u32 {
+        1
+    }
+
+    fn upcast(_event_type: &str, _schema_version: u32, data: Value) -> Result<Value, String> {
+        Ok(data)
+    }
+}

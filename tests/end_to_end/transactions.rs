@@ -1,0 +1,114 @@
+use serde_json::{Value, json};
+use tests::{Answer, Cloud};
+
+fn id(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
+}
+
+fn money(amount: &str) -> Value {
+    json!({ "amount": amount, "currency": "EUR" })
+}
+
+fn pay(cloud: &Cloud, from: &str, to: &str, amount: &str) -> Answer {
+    let body = json!({ "from": id(from), "to": id(to), "amount": amount, "currency": "EUR", "description": "Rent" });
+    cloud.post("/transactions", &body)
+}
+
+/// Begins a transaction and waits for its end.
+fn paid(cloud: &Cloud, from: &str, to: &str, amount: &str) -> Answer {
+    let begun = pay(cloud, from, to, amount);
+    assert_eq!(begun.status, 202, "{begun:?}");
+    cloud.eventually(begun.header("location"), |answer| answer.body["status"] != "initiated")
+}
+
+#[test]
+fn money_goes_from_one_account_to_another_and_every_read_model_shows_it() {
+    let cloud = Cloud::start();
+    let [from, to] = [(); 2].map(|()| cloud.open_account("EUR"));
+    assert_eq!(cloud.post(&format!("{from}/deposits"), &money("10")).status, 200);
+    let transaction = paid(&cloud, &from, &to, "4.50");
+    assert_eq!(transaction.body["status"], "completed");
+    assert_eq!((&transaction.body["from"], &transaction.body["to"]), (&json!(id(&from)), &json!(id(&to))));
+    cloud.eventually(&from, |answer| answer.body["balance"] == "5.50");
+    cloud.eventually(&to, |answer| answer.body["balance"] == "4.50");
+    for (account, amount) in [(&from, "-4.50"), (&to, "4.50")] {
+        let statement = cloud.eventually(&format!("{account}/statement"), |answer| {
+            answer.body["items"][0]["transaction_id"] == transaction.body["id"]
+        });
+        assert_eq!(statement.body["items"][0]["amount"], amount);
+        assert_eq!(statement.body["items"][0]["description"], "Rent");
+        let of_account = cloud.get(&format!("{account}/transactions"));
+        assert_eq!(of_account.body["items"], json!([transaction.body]));
+    }
+}
+
+#[test]
+fn an_account_lists_what_left_and_what_came_newest_first_page_by_page() {
+    let cloud = Cloud::start();
+    let [one, two] = [(); 2].map(|()| cloud.open_account("EUR"));
+    assert_eq!(cloud.post(&format!("{one}/deposits"), &money("10")).status, 200);
+    let mut begun: Vec<Value> = Vec::new();
+    for (from, to) in [(&one, &two), (&one, &two), (&two, &one), (&one, &two), (&two, &one)] {
+        begun.push(paid(&cloud, from, to, "1").body["id"].clone());
+    }
+    begun.reverse();
+    let mut seen: Vec<Value> = Vec::new();
+    let mut page = format!("{one}/transactions?limit=2");
+    loop {
+        let answer = cloud.get(&page);
+        seen.extend(answer.body["items"].as_array().unwrap().iter().map(|item| item["id"].clone()));
+        match answer.body["next_cursor"].as_str() {
+            Some(cursor) => page = format!("{one}/transactions?limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, begun);
+}
+
+#[test]
+fn what_cannot_be_paid_fails_with_a_reason_and_the_money_is_back() {
+    let cloud = Cloud::start();
+    let [from, to] = [(); 2].map(|()| cloud.open_account("EUR"));
+    assert_eq!(cloud.post(&format!("{from}/deposits"), &money("10")).status, 200);
+    let refused = paid(&cloud, &from, &to, "10.01");
+    assert_eq!(refused.body["failure"]["reason"], "The source account has too little money.");
+    let nobody = "/accounts/00000000-0000-4000-8000-000000000000";
+    assert_eq!(paid(&cloud, &from, nobody, "1").body["failure"]["code"], "no-such-account");
+    assert_eq!(cloud.send("POST", &format!("{to}/freeze"), &[], None).status, 200);
+    let frozen = paid(&cloud, &from, &to, "1");
+    assert_eq!(frozen.body["failure"]["reason"], "The destination account is frozen.");
+    cloud.eventually(&from, |answer| answer.body["balance"] == "10.00");
+    assert_eq!(cloud.send("POST", &format!("{to}/unfreeze"), &[], None).status, 200);
+    assert_eq!(paid(&cloud, &from, &to, "10").body["status"], "completed");
+    assert_eq!(cloud.send("POST", &format!("{from}/close"), &[], None).status, 200);
+    assert_eq!(paid(&cloud, &to, &from, "1").body["failure"]["reason"], "The destination account is closed.");
+
+    assert_eq!(pay(&cloud, &to, &to, "1").problem(), "same-account");
+    assert_eq!(pay(&cloud, nobody, &to, "1").problem(), "not-found");
+    assert_eq!(pay(&cloud, &to, &cloud.open_account("USD"), "1").problem(), "currency-mismatch");
+    assert_eq!(pay(&cloud, &to, "not-an-id", "1").body["errors"][0]["pointer"], "/to");
+}
+
+#[test]
+fn an_account_is_closed_frozen_and_overdrawn_by_its_rules() {
+    let cloud = Cloud::start();
+    let account = cloud.open_account("EUR");
+    let act = |what: &str| cloud.send("POST", &format!("{account}/{what}"), &[], None);
+    let json_type = ("content-type", "application/json");
+    let limit = |amount: &str| {
+        let body = money(amount).to_string();
+        cloud.send("PUT", &format!("{account}/overdraft-limit"), &[json_type], Some(body.as_bytes()))
+    };
+    assert_eq!(limit("5").body["version"], 2);
+    assert_eq!(cloud.post(&format!("{account}/withdrawals"), &money("5")).status, 200);
+    assert_eq!((limit("4").problem(), act("close").problem()), ("overdraft-in-use", "account-not-empty"));
+    assert_eq!(act("freeze").body["version"], 4);
+    assert_eq!(cloud.post(&format!("{account}/deposits"), &money("5")).problem(), "account-frozen");
+    let seen = cloud.eventually(&account, |answer| answer.body["version"] == 4);
+    assert_eq!((&seen.body["status"], &seen.body["available"]), (&json!("frozen"), &json!("0.00")));
+    assert_eq!(act("unfreeze").body["version"], 5);
+    assert_eq!(cloud.post(&format!("{account}/deposits"), &money("5")).status, 200);
+    assert_eq!(act("close").status, 200);
+    assert_eq!(cloud.post(&format!("{account}/deposits"), &money("5")).problem(), "account-closed");
+    cloud.eventually(&account, |answer| answer.body["status"] == "closed");
+}
