@@ -1,6 +1,7 @@
 //! The whole pipeline, every function a process of its own, over HTTP.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod authorization;
 mod bad_input;
 mod bank;
 mod faults;

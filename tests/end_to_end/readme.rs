@@ -1,4 +1,5 @@
-//! The README's walk, executed: each `sh` block, and what it answers against the `json` block after it.
+//! The README's walk, executed: each `sh` block, and what it answers against the `json` block after it. A block without an
+//! answer sets variables for all that follow.
 
 use std::process::Command;
 
@@ -26,8 +27,14 @@ fn the_walk_works_as_pasted() {
         walk.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap()).collect();
     let cloud = Cloud::start();
     let mut answered = 0;
-    for pair in blocks.windows(2).filter(|pair| pair[0].0 == "sh" && pair[1].0 == "json") {
+    let mut variables = String::new();
+    for pair in blocks.windows(2).filter(|pair| pair[0].0 == "sh") {
         let commands = pair[0].1.replace("http://127.0.0.1:3000", &cloud.url);
+        if pair[1].0 != "json" {
+            variables += &commands;
+            continue;
+        }
+        let commands = format!("{variables}{commands}");
         let expected: Value = serde_json::from_str(pair[1].1).unwrap();
         // A list may be a moment behind; everything else answers at once.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -41,5 +48,5 @@ fn the_walk_works_as_pasted() {
         }
         answered += 1;
     }
-    assert!(answered >= 8, "the walk has shrunk to {answered} steps");
+    assert!(answered >= 18, "the walk has shrunk to {answered} steps");
 }

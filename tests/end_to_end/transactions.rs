@@ -74,11 +74,11 @@ fn what_cannot_be_paid_fails_with_a_reason_and_the_money_is_back() {
     assert_eq!(refused.body["failure"]["reason"], "The source account has too little money.");
     let nobody = "/accounts/00000000-0000-4000-8000-000000000000";
     assert_eq!(paid(&cloud, &from, nobody, "1").body["failure"]["code"], "no-such-account");
-    assert_eq!(cloud.send("POST", &format!("{to}/freeze"), &[], None).status, 200);
+    assert_eq!(cloud.administrate("POST", &format!("{to}/freeze"), None).status, 200);
     let frozen = paid(&cloud, &from, &to, "1");
     assert_eq!(frozen.body["failure"]["reason"], "The destination account is frozen.");
     cloud.eventually(&from, |answer| answer.body["balance"] == "10.00");
-    assert_eq!(cloud.send("POST", &format!("{to}/unfreeze"), &[], None).status, 200);
+    assert_eq!(cloud.administrate("POST", &format!("{to}/unfreeze"), None).status, 200);
     assert_eq!(paid(&cloud, &from, &to, "10").body["status"], "completed");
     assert_eq!(cloud.send("POST", &format!("{from}/close"), &[], None).status, 200);
     assert_eq!(paid(&cloud, &to, &from, "1").body["failure"]["reason"], "The destination account is closed.");
@@ -93,22 +93,19 @@ fn what_cannot_be_paid_fails_with_a_reason_and_the_money_is_back() {
 fn an_account_is_closed_frozen_and_overdrawn_by_its_rules() {
     let cloud = Cloud::start();
     let account = cloud.open_account("EUR");
-    let act = |what: &str| cloud.send("POST", &format!("{account}/{what}"), &[], None);
-    let json_type = ("content-type", "application/json");
-    let limit = |amount: &str| {
-        let body = money(amount).to_string();
-        cloud.send("PUT", &format!("{account}/overdraft-limit"), &[json_type], Some(body.as_bytes()))
-    };
+    let close = || cloud.send("POST", &format!("{account}/close"), &[], None);
+    let act = |what: &str| cloud.administrate("POST", &format!("{account}/{what}"), None);
+    let limit = |amount: &str| cloud.administrate("PUT", &format!("{account}/overdraft-limit"), Some(&money(amount)));
     assert_eq!(limit("5").body["version"], 2);
     assert_eq!(cloud.post(&format!("{account}/withdrawals"), &money("5")).status, 200);
-    assert_eq!((limit("4").problem(), act("close").problem()), ("overdraft-in-use", "account-not-empty"));
+    assert_eq!((limit("4").problem(), close().problem()), ("overdraft-in-use", "account-not-empty"));
     assert_eq!(act("freeze").body["version"], 4);
     assert_eq!(cloud.post(&format!("{account}/deposits"), &money("5")).problem(), "account-frozen");
     let seen = cloud.eventually(&account, |answer| answer.body["version"] == 4);
     assert_eq!((&seen.body["status"], &seen.body["available"]), (&json!("frozen"), &json!("0.00")));
     assert_eq!(act("unfreeze").body["version"], 5);
     assert_eq!(cloud.post(&format!("{account}/deposits"), &money("5")).status, 200);
-    assert_eq!(act("close").status, 200);
+    assert_eq!(close().status, 200);
     assert_eq!(cloud.post(&format!("{account}/deposits"), &money("5")).problem(), "account-closed");
     cloud.eventually(&account, |answer| answer.body["status"] == "closed");
 }

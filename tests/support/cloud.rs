@@ -53,6 +53,8 @@ pub struct Cloud {
     output: Arc<Output>,
     /// The API.
     pub url: String,
+    /// Alice's, who sends every request that does not say who does; nothing where the API asks for none.
+    alice: Option<String>,
 }
 
 #[derive(Default)]
@@ -110,9 +112,12 @@ impl Cloud {
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         output.clone().follow(stdout);
         output.clone().follow(stderr);
-        let mut cloud = Self { child, output, url: String::new() };
+        let mut cloud = Self { child, output, url: String::new(), alice: None };
         let ready = cloud.wait_for_line("ready http");
         ready.trim_start_matches("ready ").clone_into(&mut cloud.url);
+        let printed = cloud.printed();
+        let token = printed.iter().find_map(|line| line.strip_prefix("token alice "));
+        cloud.alice = token.map(|token| format!("Bearer {token}"));
         cloud
     }
 
@@ -164,6 +169,19 @@ impl Cloud {
         self.child.wait().unwrap().code()
     }
 
+    /// The token of a user (`alice`, `bob`, `admin`), as a header.
+    #[must_use]
+    pub fn token_of(&self, name: &str) -> String {
+        self.token(name, "")
+    }
+
+    /// A token of `name` that is as `query` wishes: see `Wish` in the local cloud's `identity.rs`.
+    #[must_use]
+    pub fn token(&self, name: &str, query: &str) -> String {
+        let mut answer = ureq::get(format!("{}/_local/tokens/{name}?{query}", self.url)).call().unwrap();
+        format!("Bearer {}", answer.body_mut().read_to_string().unwrap())
+    }
+
     /// `GET`.
     #[must_use]
     pub fn get(&self, path: &str) -> Answer {
@@ -181,6 +199,14 @@ impl Cloud {
     pub fn post_once(&self, path: &str, key: &str, body: &Value) -> Answer {
         let headers = [("content-type", "application/json"), ("idempotency-key", key)];
         self.send("POST", path, &headers, Some(body.to_string().as_bytes()))
+    }
+
+    /// A request of the administrator's.
+    #[must_use]
+    pub fn administrate(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let (token, body) = (self.token_of("admin"), body.map(Value::to_string));
+        let headers = [("content-type", "application/json"), ("authorization", token.as_str())];
+        self.send(method, path, &headers, body.as_ref().map(String::as_bytes))
     }
 
     /// Any request.
@@ -207,8 +233,11 @@ impl Cloud {
             .build()
             .into();
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        let says_who = headers.iter().any(|(name, _)| *name == "authorization");
+        let alice = self.alice.iter().filter(|_| !says_who).map(|token| ("authorization", token.as_str()));
+        // An empty value is a header that is left out.
+        for (name, value) in headers.iter().copied().chain(alice).filter(|(_, value)| !value.is_empty()) {
+            request = request.header(name, value);
         }
         let mut response = match body {
             Some(body) => agent.run(request.body(body).unwrap())?,

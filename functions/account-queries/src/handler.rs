@@ -1,8 +1,8 @@
 //! Reads. A read table may be a moment behind; every row carries its version, and a caller who asks for a `min_version`
 //! gets at least that one, folded from the events where the table does not have it yet.
 
-use aggregate::{AggregateId, UserId, Version};
-use api::{AccountView, Call, PageView, Problem, Response, StatementEntryView, TransactionView};
+use aggregate::{AggregateId, Version};
+use api::{AccountView, Call, PageView, Problem, Reader, Response, StatementEntryView, TransactionView};
 use aws::{CurrentRows, DynamoEventStore, Index, Place, RowHistory};
 use domain::{AccountRow, StatementEntry, TransactionRow};
 use eventing::{Host, ReadTable, catch_up};
@@ -41,8 +41,8 @@ impl Queries {
     }
 
     async fn account(&self, call: &Call) -> Result<Response, Problem> {
-        let (caller, min_version) = (call.caller()?, call.min_version()?.unwrap_or(0));
-        let row = self.owned(&caller, call.id()?, min_version).await?;
+        let (reader, min_version) = (call.reader()?, call.min_version()?.unwrap_or(0));
+        let row = self.visible(&reader, call.id()?, min_version).await?;
         if row.version < min_version {
             return Err(Problem::not_yet(row.version));
         }
@@ -61,10 +61,10 @@ impl Queries {
     }
 
     async fn statement(&self, call: &Call) -> Result<Response, Problem> {
-        let (caller, min_version, limit) = (call.caller()?, call.min_version()?, call.limit()?);
+        let (reader, min_version, limit) = (call.reader()?, call.min_version()?, call.limit()?);
         let account_id = call.id()?;
         let before = call.cursor(call.route())?;
-        self.owned(&caller, account_id, 0).await?;
+        self.visible(&reader, account_id, 0).await?;
         let fresh = match min_version {
             Some(min_version) => self.entries_not_in_table(account_id, min_version).await?,
             None => Vec::new(),
@@ -80,26 +80,26 @@ impl Queries {
     }
 
     async fn transaction(&self, call: &Call) -> Result<Response, Problem> {
-        let (caller, id, min_version) = (call.caller()?, call.id()?, call.min_version()?.unwrap_or(0));
+        let (reader, id, min_version) = (call.reader()?, call.id()?, call.min_version()?.unwrap_or(0));
         let known: Option<TransactionRow> = self.transactions.get(id).await?;
         let wanted = if known.is_some() { min_version } else { Version::MAX };
         let newer = catch_up(&self.store, id, known.as_ref(), wanted).await?;
         let row = newer.into_iter().last().or(known).ok_or_else(Problem::not_found)?;
-        if row.transaction.order.by != caller {
-            self.owned(&caller, row.transaction.order.destination, 0).await?;
+        if !reader.may_see(&row.transaction.order.by) {
+            self.visible(&reader, row.transaction.order.destination, 0).await?;
         }
         if row.version < min_version {
             return Err(Problem::not_yet(row.version));
         }
-        call.tagged(row.version, &TransactionView::of(row, &caller))
+        call.tagged(row.version, &TransactionView::of(row, &reader))
     }
 
     /// The transactions that an account is the source or the destination of, newest first: two lists, merged. A cursor holds the
     /// place in each.
     async fn transactions_of(&self, call: &Call) -> Result<Response, Problem> {
-        let (caller, limit, account_id) = (call.caller()?, call.limit()?, call.id()?);
+        let (reader, limit, account_id) = (call.reader()?, call.limit()?, call.id()?);
         let places: (Option<Place>, Option<Place>) = call.cursor(call.route())?.unwrap_or_default();
-        self.owned(&caller, account_id, 0).await?;
+        self.visible(&reader, account_id, 0).await?;
         let (id, rows_max) = (account_id.to_string(), i32::try_from(limit).unwrap_or(i32::MAX));
         let outgoing = self.transactions.list::<TransactionRow>(&BY_SOURCE, &id, places.0.as_ref(), rows_max).await?;
         let incoming =
@@ -114,20 +114,20 @@ impl Queries {
         };
         let more = fetched > rows.len() || outgoing.next.is_some() || incoming.next.is_some();
         let next = more.then(|| (last(true).or(places.0.clone()), last(false).or(places.1.clone())));
-        let items = rows.into_iter().map(|row| TransactionView::of(row, &caller)).collect();
+        let items = rows.into_iter().map(|row| TransactionView::of(row, &reader)).collect();
         call.json(StatusCode::OK, &PageView::new(call.route(), items, next)?)
     }
 
-    /// The account, at least at `min_version` if there is such a version, where `caller` owns it. An account that the table
+    /// The account, at least at `min_version` if there is such a version, where `reader` may see it. An account that the table
     /// does not have yet is looked for in the events, so that "not found" is never a matter of timing.
-    async fn owned(&self, caller: &UserId, id: AggregateId, min_version: Version) -> Result<AccountRow, Problem> {
+    async fn visible(&self, reader: &Reader, id: AggregateId, min_version: Version) -> Result<AccountRow, Problem> {
         let known: Option<AccountRow> = self.accounts.get(id).await?;
-        if known.as_ref().is_some_and(|row| row.account.owner != *caller) {
+        if known.as_ref().is_some_and(|row| !reader.may_see(&row.account.owner)) {
             return Err(Problem::not_found());
         }
         let wanted = if known.is_some() { min_version } else { Version::MAX };
         let newer = catch_up(&self.store, id, known.as_ref(), wanted).await?;
-        let row = newer.into_iter().last().or(known).filter(|row| row.account.owner == *caller);
+        let row = newer.into_iter().last().or(known).filter(|row| reader.may_see(&row.account.owner));
         row.ok_or_else(Problem::not_found)
     }
 

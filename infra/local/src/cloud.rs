@@ -7,7 +7,8 @@ use crate::data::Data;
 use crate::deliveries::Deliveries;
 use crate::durable::Durable;
 use crate::engine::Engine;
-use crate::gateway::{Gateway, LOCAL_USER, Routes};
+use crate::gateway::{Authorizer, Gateway, Routes};
+use crate::identity::{self, Identity, Wish};
 use crate::lambda::{Endpoints, LogSink, Pool};
 use crate::options::Options;
 use crate::schedules;
@@ -84,11 +85,12 @@ impl Cloud {
         drop(progress);
 
         let cloud = Self { data, engine, durable: Arc::new(durable), pools, console: Arc::clone(console) };
-        let authorizes = template.authorizer.is_some();
+        let identity = identity(&template, &cloud.data)?;
         let deliveries = cloud.serve_events(template, listeners.bus, &writes)?;
-        cloud.show(&routes, &listeners.api_url, &listeners.urls, authorizes)?;
+        cloud.show(&routes, &listeners.api_url, &listeners.urls, identity.as_ref())?;
+        let authorizer = identity.map(|(settings, identity)| (Authorizer::new(settings, &identity), identity));
         let (pools, console) = (cloud.pools.clone(), Arc::clone(console));
-        tokio::spawn(Gateway { routes, authorizes, pools, console }.serve(listeners.api));
+        tokio::spawn(Gateway { routes, authorizer, pools, console }.serve(listeners.api));
         cloud.resume(&deliveries)?;
         Ok(cloud)
     }
@@ -132,13 +134,25 @@ impl Cloud {
         Ok(())
     }
 
-    fn show(&self, routes: &Routes, base_url: &str, urls: &Endpoints, authorizes: bool) -> Result<(), String> {
+    fn show(
+        &self,
+        routes: &Routes,
+        base_url: &str,
+        urls: &Endpoints,
+        identity: Option<&(template::Authorizer, Identity)>,
+    ) -> Result<(), String> {
+        let names = identity.map_or(&[][..], |_| &identity::NAMES);
+        let token = |name: &&'static str| {
+            identity
+                .map_or(Ok(String::new()), |(_, identity)| identity.token(name, &Wish::default()))
+                .map(|token| (*name, token))
+        };
         Screen {
             base_url,
             engine_url: &urls.dynamodb,
             bus_url: &urls.eventbridge,
             data: &self.data.describe(),
-            user: authorizes.then_some(LOCAL_USER),
+            tokens: &names.iter().map(token).collect::<Result<Vec<_>, _>>()?,
             routes: routes.all(),
             waiting: &self.durable.queues().map_err(|error| error.to_string())?,
         }
@@ -190,6 +204,14 @@ async fn listen(port: u16, option: &str) -> Result<(TcpListener, String), String
     let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(explain)?;
     let url = format!("http://{}", listener.local_addr().map_err(explain)?);
     Ok((listener, url))
+}
+
+/// Who makes tokens for the template's authorizer, where it has one.
+fn identity(template: &Template, data: &Data) -> Result<Option<(template::Authorizer, Identity)>, String> {
+    let Some(settings) = template.authorizer.clone() else { return Ok(None) };
+    let scopes = template.routes.iter().flat_map(|route| route.scopes.clone());
+    let identity = Identity::new(settings.clone(), data.signing_key_file().as_deref())?.with_scopes(scopes);
+    Ok(Some((settings, identity)))
 }
 
 fn log_sink(data: &Data, console: &Arc<Console>, function: &Function) -> Result<LogSink, String> {

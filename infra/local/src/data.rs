@@ -13,6 +13,8 @@ const ENGINE_FILE: &str = "dynamodb.db";
 const CLOUD_FILE: &str = "cloud.db";
 /// What functions log.
 const LOG_FOLDER: &str = "logs";
+/// What tokens are signed with.
+const SIGNING_KEY_FILE: &str = "signing-key.der";
 /// Held while a local cloud runs.
 const LOCK_FILE: &str = "lock";
 /// `SQLite` keeps up to three files for a database.
@@ -73,6 +75,14 @@ impl Data {
         }
     }
 
+    /// Where the key that signs tokens is kept.
+    pub fn signing_key_file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Folder { path, .. } => Some(path.join(SIGNING_KEY_FILE)),
+        }
+    }
+
     /// For the start screen.
     pub fn describe(&self) -> String {
         match self {
@@ -93,7 +103,7 @@ impl Data {
 fn delete_data(folder: &Path) -> io::Result<()> {
     let files =
         [ENGINE_FILE, CLOUD_FILE].into_iter().flat_map(|file| SQLITE_SUFFIXES.map(|suffix| format!("{file}{suffix}")));
-    for file in files {
+    for file in files.chain([SIGNING_KEY_FILE.to_owned()]) {
         match fs::remove_file(folder.join(file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -124,7 +134,7 @@ mod tests {
     #[test]
     fn a_reset_deletes_nothing_but_data() {
         let folder = tempfile::tempdir().unwrap();
-        for file in ["cloud.db", "dynamodb.db-wal", "precious.txt"] {
+        for file in ["cloud.db", "dynamodb.db-wal", "signing-key.der", "precious.txt"] {
             fs::write(folder.path().join(file), "x").unwrap();
         }
         Data::in_folder(folder.path(), true).unwrap();

@@ -1,23 +1,26 @@
 //! API Gateway: an HTTP API in front of the functions.
 //!
-//! Promises: routes, payloads (format 2.0), limits and its own answers are those of an HTTP API. Tokens are not verified: where
-//! the API has an authorizer, every request acts for the one local user. Listens on loopback only.
+//! Promises: routes, payloads (format 2.0), limits and its own answers are those of an HTTP API. Listens on loopback
+//! only. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks; see `identity`.
 
+mod authorizer;
 mod request;
 mod response;
 mod routes;
 
-pub use request::LOCAL_USER;
+pub use authorizer::Authorizer;
 pub use routes::Routes;
 
 use crate::cloud::Pools;
 use crate::console::{Console, Served};
+use crate::identity::{Identity, Wish};
 use crate::lambda::{Event, Failure, PAYLOAD_BYTES_MAX};
 use axum::Router;
 use axum::body::to_bytes;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use response::message;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,8 +36,8 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The API.
 pub struct Gateway {
     pub routes: Routes,
-    /// Whether the API has an authorizer, whose claims functions get.
-    pub authorizes: bool,
+    /// Who lets requests pass, and who makes the tokens for that; where there is none, all pass.
+    pub authorizer: Option<(Authorizer, Identity)>,
     pub pools: Pools,
     pub console: Arc<Console>,
 }
@@ -42,7 +45,8 @@ pub struct Gateway {
 impl Gateway {
     /// Answers requests on `listener` for ever.
     pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
-        let router = Router::new().fallback(handle).with_state(Arc::new(self));
+        let router =
+            Router::new().route("/_local/tokens/{name}", get(token)).fallback(handle).with_state(Arc::new(self));
         axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
     }
 }
@@ -70,15 +74,33 @@ async fn handle(
     response
 }
 
+/// A token as text, so that a shell can take it up as it is.
+async fn token(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, Query(wish): Query<Wish>) -> Response {
+    match &gateway.authorizer {
+        Some((_, identity)) => match identity.token(&name, &wish) {
+            Ok(token) => token.into_response(),
+            Err(problem) => message(StatusCode::INTERNAL_SERVER_ERROR, &problem),
+        },
+        None => message(StatusCode::NOT_FOUND, "Not Found"),
+    }
+}
+
 async fn integrate(gateway: &Gateway, found: routes::Found<'_>, request: Request, peer: SocketAddr) -> Response {
     let (head, body) = request.into_parts();
+    let caller = match &gateway.authorizer {
+        Some((authorizer, _)) => match authorizer.authorize(found.route, &head.headers) {
+            Ok(caller) => caller,
+            Err(denied) => return denied.response(),
+        },
+        None => None,
+    };
     let Ok(body) = to_bytes(body, REQUEST_BYTES_MAX).await else {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
     let Some(pool) = gateway.pools.get(&found.route.function).map(Arc::clone) else {
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     };
-    let event = Event::new(request::payload(&head, &body, &found, peer, gateway.authorizes).to_string());
+    let event = Event::new(request::payload(&head, &body, &found, peer, caller).to_string());
     if event.payload.len() > PAYLOAD_BYTES_MAX {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     }

@@ -15,6 +15,7 @@ mod deliveries;
 mod durable;
 mod engine;
 mod gateway;
+mod identity;
 mod lambda;
 mod names;
 mod options;

@@ -14,8 +14,8 @@ mod tests;
 mod yaml;
 
 pub use model::{
-    AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, Schedule, StartingPosition, StreamMapping, Table, Target,
-    Template,
+    AsyncInvoke, Authorizer, BatchRetry, Function, Limit, Route, Rule, Schedule, StartingPosition, StreamMapping,
+    Table, Target, Template,
 };
 
 use directory::Directory;

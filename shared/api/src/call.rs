@@ -44,6 +44,22 @@ pub struct Call {
     correlation_id: Result<CorrelationId, CorrelationId>,
 }
 
+/// Who reads, and hence what may be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// The caller.
+    pub user: UserId,
+    is_admin: bool,
+}
+
+impl Reader {
+    /// Whether what belongs to `owner` may be seen: by the owner, and by administrators.
+    #[must_use]
+    pub fn may_see(&self, owner: &UserId) -> bool {
+        self.is_admin || self.user == *owner
+    }
+}
+
 impl Call {
     /// Takes up a request. Nothing is refused yet: each part is checked when it is asked for.
     pub fn new(request: Request, host: &impl Host) -> Self {
@@ -82,10 +98,17 @@ impl Call {
         self.claim("sub").and_then(|subject| UserId::new(subject).ok()).ok_or_else(Problem::unauthenticated)
     }
 
-    /// Whether the caller is an administrator: the token that the gateway has verified has the scope [`ADMIN_SCOPE`].
-    #[must_use]
-    pub fn is_admin(&self) -> bool {
+    /// Whether the token that the gateway has verified has the scope [`ADMIN_SCOPE`].
+    fn is_admin(&self) -> bool {
         self.claim("scope").is_some_and(|scopes| scopes.split(' ').any(|scope| scope == ADMIN_SCOPE))
+    }
+
+    /// Who reads.
+    ///
+    /// # Errors
+    /// When the gateway verified nobody.
+    pub fn reader(&self) -> Result<Reader, Problem> {
+        Ok(Reader { user: self.caller()?, is_admin: self.is_admin() })
     }
 
     /// Lets only administrators pass.

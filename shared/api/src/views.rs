@@ -4,7 +4,7 @@ use aggregate::{AggregateId, Timestamp, UserId, Version};
 use domain::{AccountRow, Currency, Description, Outcome, Refusal, Side, StatementEntry, Status, TransactionRow};
 use serde::Serialize;
 
-use crate::{Problem, cursor};
+use crate::{Problem, Reader, cursor};
 
 /// The answer to a command.
 #[derive(Debug, Serialize)]
@@ -105,16 +105,16 @@ struct FailureView {
 }
 
 impl TransactionView {
-    /// The transaction as `caller` may see it.
+    /// The transaction as `reader` may see it.
     #[must_use]
-    pub fn of(row: TransactionRow, caller: &UserId) -> Self {
+    pub fn of(row: TransactionRow, reader: &Reader) -> Self {
         let order = row.transaction.order;
         let (status, failure) = match row.transaction.outcome {
             Outcome::Initiated => ("initiated", None),
             Outcome::Completed => ("completed", None),
             Outcome::Failed { side, reason: code } => {
                 let failure = FailureView { side, code, reason: reason(side, code) };
-                ("failed", Some(failure).filter(|_| order.by == *caller))
+                ("failed", Some(failure).filter(|_| reader.may_see(&order.by)))
             }
         };
         Self {

@@ -68,8 +68,8 @@ pub struct Screen<'a> {
     pub engine_url: &'a str,
     pub bus_url: &'a str,
     pub data: &'a str,
-    /// Whom requests act for, where the API has an authorizer.
-    pub user: Option<&'a str>,
+    /// Names with tokens for them, where the API has an authorizer.
+    pub tokens: &'a [(&'a str, String)],
     pub routes: &'a [Route],
     /// Queues that have messages from earlier, with how many.
     pub waiting: &'a [(String, usize)],
@@ -90,12 +90,6 @@ impl Screen<'_> {
         fact("DynamoDB", &format!("{}  {DIM}aws dynamodb --endpoint-url{DIM:#}", self.engine_url));
         fact("EventBridge", &format!("{}  {DIM}aws events --endpoint-url{DIM:#}", self.bus_url));
         fact("data", self.data);
-        if let Some(user) = self.user {
-            fact(
-                "user",
-                &format!("{user}  {DIM}every request acts for this one; tokens are not verified here yet{DIM:#}"),
-            );
-        }
         for (queue, messages) in self.waiting {
             fact("waiting", &format!("{} in {queue}", super::counted(*messages, "message")));
         }
@@ -103,6 +97,9 @@ impl Screen<'_> {
             line(&format!("\n  {BOLD}{example}{BOLD:#}"));
         }
         line("");
+        for (name, token) in self.tokens {
+            line(&format!("token {name} {token}"));
+        }
         line(&format!("ready {}", self.base_url));
     }
 
@@ -114,7 +111,11 @@ impl Screen<'_> {
             with_example.or_else(|| self.routes.iter().filter(is_simple).find(|route| route.method == "POST"))?;
         let method = if route.method == "POST" { String::new() } else { format!("-X {} ", route.method) };
         let body = route.example.as_ref().map(|body| format!(" -H 'content-type: application/json' -d '{body}'"));
-        Some(format!("curl -i {method}{}{}{}", self.base_url, route.path, body.unwrap_or_default()))
+        let token = self.tokens.first().filter(|_| route.authorized).map(|(name, _)| {
+            format!(" -H \"authorization: Bearer $(curl -s {}/_local/tokens/{name})\"", self.base_url)
+        });
+        let (token, body) = (token.unwrap_or_default(), body.unwrap_or_default());
+        Some(format!("curl -i {method}{}{}{token}{body}", self.base_url, route.path))
     }
 }
 

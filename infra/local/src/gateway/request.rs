@@ -11,14 +11,11 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 
-/// Whom every request acts for, while tokens are not verified.
-pub const LOCAL_USER: &str = "local";
-
 /// The id of the API. AWS makes up ten characters.
 const API_ID: &str = "local";
 
-/// The event for a request that `found` takes; with the local user's claims where the API `authorizes`.
-pub fn payload(head: &Parts, body: &[u8], found: &Found, peer: SocketAddr, authorizes: bool) -> Value {
+/// The event for a request that `found` takes, with what the authorizer says of the caller.
+pub fn payload(head: &Parts, body: &[u8], found: &Found, peer: SocketAddr, caller: Option<Value>) -> Value {
     let now = Timestamp::now();
     let path = percent_decode_str(head.uri.path()).decode_utf8_lossy();
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -50,9 +47,8 @@ pub fn payload(head: &Parts, body: &[u8], found: &Found, peer: SocketAddr, autho
         },
         "isBase64Encoded": false,
     });
-    if authorizes && found.route.authorized {
-        payload["requestContext"]["authorizer"] =
-            json!({ "jwt": { "claims": { "sub": LOCAL_USER, "scope": "daybook/admin" }, "scopes": null } });
+    if let Some(caller) = caller {
+        payload["requestContext"]["authorizer"] = caller;
     }
     let cookies: Vec<&str> = text_values(&head.headers, header::COOKIE.as_str())
         .flat_map(|value| value.split(';').map(str::trim).filter(|cookie| !cookie.is_empty()))
@@ -130,10 +126,12 @@ mod tests {
 
     fn event(request: Request<&str>) -> Value {
         let (method, path, function) = ("ANY".to_owned(), "/things/{id}".to_owned(), String::new());
-        let routes = Routes::new(vec![Route { method, path, function, authorized: true, example: None }]).unwrap();
+        let routes =
+            Routes::new(vec![Route { method, path, function, authorized: true, scopes: vec![], example: None }])
+                .unwrap();
         let (head, body) = request.into_parts();
         let found = routes.find("GET", head.uri.path()).unwrap();
-        payload(&head, body.as_bytes(), &found, "127.0.0.1:5000".parse().unwrap(), true)
+        payload(&head, body.as_bytes(), &found, "127.0.0.1:5000".parse().unwrap(), Some(json!("the caller")))
     }
 
     #[test]
@@ -172,7 +170,7 @@ mod tests {
                     "method": "PUT", "path": "/things/a b", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test",
                 },
                 "routeKey": "ANY /things/{id}", "stage": "$default",
-                "authorizer": { "jwt": { "claims": { "sub": "local", "scope": "daybook/admin" }, "scopes": null } },
+                "authorizer": "the caller",
             },
             "body": "{\"n\":1}",
             "isBase64Encoded": false,

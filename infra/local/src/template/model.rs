@@ -12,7 +12,7 @@ pub struct Template {
     /// By path, then by method.
     pub routes: Vec<Route>,
     /// The API's default authorizer, where it has one.
-    pub authorizer: Option<String>,
+    pub authorizer: Option<Authorizer>,
     /// The tables.
     pub tables: Vec<Table>,
     /// From streams to functions.
@@ -59,6 +59,15 @@ pub struct AsyncInvoke {
     pub on_failure: Option<String>,
 }
 
+/// Whose tokens the HTTP API takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorizer {
+    /// The `iss` of a token.
+    pub issuer: String,
+    /// Of which a token's `aud` must have one.
+    pub audience: Vec<String>,
+}
+
 /// A route of the HTTP API.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -68,8 +77,10 @@ pub struct Route {
     pub path: String,
     /// Who answers.
     pub function: String,
-    /// Whether the authorizer's claims are handed on.
+    /// Whether the authorizer must let a request pass.
     pub authorized: bool,
+    /// Of which a token must have one; where there are none, any token will do.
+    pub scopes: Vec<String>,
     /// A request body to try the route with.
     pub example: Option<Value>,
 }

@@ -25,7 +25,7 @@ pub const FUNCTION_IGNORED: &[&str] = &[
     "Tags",
     "Tracing",
 ];
-/// Of an HTTP API: names, logs and throttles. Tokens are not verified yet, so of `Auth` only the default authorizer counts.
+/// Of an HTTP API: names, logs and throttles.
 pub const API_IGNORED: &[&str] =
     &["AccessLogSettings", "DefaultRouteSettings", "Description", "FailOnWarnings", "Name", "RouteSettings", "Tags"];
 /// Of a table: backups and encryption, which the embedded engine has no use for.
@@ -161,9 +161,8 @@ pub struct HttpApiEvent {
 pub struct RouteAuth {
     /// `NONE` opens the route.
     pub authorizer: Option<String>,
-    /// Tokens are not verified yet.
-    #[serde(rename = "AuthorizationScopes")]
-    pub _authorization_scopes: Option<Vec<String>>,
+    #[serde(default)]
+    pub authorization_scopes: Vec<String>,
 }
 
 /// `AWS::Serverless::HttpApi`.
@@ -179,9 +178,24 @@ pub struct HttpApi {
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct ApiAuth {
     pub default_authorizer: Option<String>,
-    /// Tokens are not verified yet.
-    #[serde(rename = "Authorizers")]
-    pub _authorizers: Option<Value>,
+    #[serde(default)]
+    pub authorizers: BTreeMap<String, Authorizer>,
+}
+
+/// One of `Authorizers` of an HTTP API: one that takes JSON web tokens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub struct Authorizer {
+    pub identity_source: Option<String>,
+    pub jwt_configuration: JwtConfiguration,
+}
+
+/// `JwtConfiguration` of an authorizer. Its own names are in small letters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtConfiguration {
+    pub issuer: String,
+    pub audience: Vec<String>,
 }
 
 /// An event of type `DynamoDB`: the event source mapping of a stream.

@@ -3,12 +3,15 @@
 use super::directory::Directory;
 use super::intrinsics::{Scope, physical_name};
 use super::model::{
-    AsyncInvoke, BatchRetry, Function, Limit, Route, Rule, Schedule, StreamMapping, Table, Target, Template,
+    AsyncInvoke, Authorizer, BatchRetry, Function, Limit, Route, Rule, Schedule, StreamMapping, Table, Target, Template,
 };
 use super::{Place, Refused, merge, properties};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+
+/// Where a token is looked for.
+const IDENTITY_SOURCE: &str = "$request.header.Authorization";
 
 /// The largest batch of a stream (Lambda quota).
 const BATCH_RECORDS_MAX: usize = 10_000;
@@ -33,7 +36,7 @@ impl Reader<'_> {
             }
             "AWS::Serverless::HttpApi" => {
                 let api: properties::HttpApi = self.properties(resource, "HttpApi", properties::API_IGNORED, &place)?;
-                template.authorizer = api.auth.default_authorizer;
+                template.authorizer = read_authorizer(api.auth, &place.child("Auth"))?;
             }
             "AWS::DynamoDB::Table" => {
                 let table = self.properties(resource, "", properties::TABLE_IGNORED, &place)?;
@@ -112,6 +115,7 @@ impl Reader<'_> {
                     path: event.path,
                     function: function.to_owned(),
                     authorized: event.auth.authorizer.as_deref() != Some("NONE"),
+                    scopes: event.auth.authorization_scopes,
                     example: resource.pointer(&format!("/Metadata/Examples/{name}")).cloned(),
                 });
             }
@@ -211,6 +215,25 @@ impl Reader<'_> {
             path => place.child(path).refuse(error.inner().to_string()),
         })
     }
+}
+
+/// The authorizer of every route that does not open itself to all.
+fn read_authorizer(auth: properties::ApiAuth, place: &Place) -> Result<Option<Authorizer>, Refused> {
+    let properties::ApiAuth { default_authorizer, mut authorizers } = auth;
+    let Some(name) = default_authorizer else {
+        return if authorizers.is_empty() {
+            Ok(None)
+        } else {
+            Err(place.child("DefaultAuthorizer").refuse("is missing; an authorizer for some routes only is not played"))
+        };
+    };
+    let missing = || place.child("DefaultAuthorizer").refuse(format!("there is no authorizer {name}"));
+    let authorizer = authorizers.remove(&name).ok_or_else(missing)?;
+    if authorizer.identity_source.is_some_and(|source| source != IDENTITY_SOURCE) {
+        return Err(place.child("Authorizers").child(&name).refuse(format!("only {IDENTITY_SOURCE} is played")));
+    }
+    let properties::JwtConfiguration { issuer, audience } = authorizer.jwt_configuration;
+    Ok(Some(Authorizer { issuer, audience }))
 }
 
 fn read_table(name: String, table: properties::Table) -> Table {
