@@ -5,6 +5,7 @@ mod authorization;
 mod bad_input;
 mod bank;
 mod faults;
+mod history;
 mod local_cloud;
 mod readme;
 mod transactions;

@@ -71,7 +71,7 @@ impl Bank {
     async fn appends(&self) -> usize {
         let mut commits = 0;
         for id in [self.source, self.destination, self.transaction] {
-            commits += self.store.read(id, 1).await.unwrap().len();
+            commits += self.store.read(id, 1, usize::MAX).await.unwrap().len();
         }
         commits
     }

@@ -90,8 +90,13 @@ impl EventStore for FaultyStore {
         self.inner.load(aggregate_id, up_to, state_schema).await
     }
 
-    async fn read(&self, aggregate_id: AggregateId, from: Version) -> Result<Vec<Commit>, ReadError> {
-        self.inner.read(aggregate_id, from).await
+    async fn read(
+        &self,
+        aggregate_id: AggregateId,
+        from: Version,
+        commits_max: usize,
+    ) -> Result<Vec<Commit>, ReadError> {
+        self.inner.read(aggregate_id, from, commits_max).await
     }
 
     async fn find_command(
@@ -153,7 +158,7 @@ pub async fn envelopes(store: &impl EventStore, aggregate_id: AggregateId) -> Ve
     let mut envelopes: Vec<Envelope> = Vec::new();
     loop {
         let from = envelopes.last().map_or(1, |envelope| envelope.version + 1);
-        let page = store.read(aggregate_id, from).await.unwrap();
+        let page = store.read(aggregate_id, from, usize::MAX).await.unwrap();
         if page.is_empty() {
             return envelopes;
         }

@@ -1,11 +1,11 @@
 //! Reads. A read table may be a moment behind; every row carries its version, and a caller who asks for a `min_version`
 //! gets at least that one, folded from the events where the table does not have it yet.
 
-use aggregate::{AggregateId, Version};
+use aggregate::{AggregateId, Envelope, Timestamp, Version};
 use api::{AccountView, Call, PageView, Problem, Reader, Response, StatementEntryView, TransactionView};
 use aws::{CurrentRows, DynamoEventStore, Index, Place, RowHistory};
-use domain::{AccountRow, StatementEntry, TransactionRow};
-use eventing::{Host, ReadTable, catch_up};
+use domain::{Account, AccountRow, StatementEntry, TransactionRow};
+use eventing::{Commit, EventStore as _, Halving, Host, Loaded, ReadTable, catch_up, load, load_at};
 use lambda_http::{Request, http::StatusCode};
 
 /// What queries read.
@@ -33,6 +33,7 @@ impl Queries {
             "GET /accounts" => self.list(&call).await,
             "GET /accounts/{id}" => self.account(&call).await,
             "GET /accounts/{id}/statement" => self.statement(&call).await,
+            "GET /accounts/{id}/events" => self.events(&call).await,
             "GET /accounts/{id}/transactions" => self.transactions_of(&call).await,
             "GET /transactions/{id}" => self.transaction(&call).await,
             _ => Err(api::no_such_route(call.method_and_path().1)),
@@ -42,11 +43,34 @@ impl Queries {
 
     async fn account(&self, call: &Call) -> Result<Response, Problem> {
         let (reader, min_version) = (call.reader()?, call.min_version()?.unwrap_or(0));
-        let row = self.visible(&reader, call.id()?, min_version).await?;
-        if row.version < min_version {
+        let (version, at) = (call.as_of_version()?, call.instant("at")?);
+        let row = self.visible(&reader, call.id()?, version.unwrap_or(min_version)).await?;
+        let row = match (version, at) {
+            (Some(_), Some(_)) => return Err(Problem::either_or("version", "at")),
+            (None, None) => row,
+            (Some(version), None) => past(&row, load(&self.store, row.account_id, version).await?)?,
+            (None, Some(at)) => past(&row, load_at(&self.store, row.account_id, at).await?)?,
+        };
+        let wanted = version.unwrap_or(min_version);
+        if row.version < wanted {
             return Err(Problem::not_yet(row.version));
         }
         call.tagged(row.version, &AccountView::from(row))
+    }
+
+    /// The audit trail: who did what, when and in the course of what.
+    async fn events(&self, call: &Call) -> Result<Response, Problem> {
+        let (reader, limit, account_id) = (call.reader()?, call.limit()?, call.id()?);
+        let from: Version = call.cursor(call.route())?.unwrap_or(1);
+        self.visible(&reader, account_id, 0).await?;
+        let commits = self.store.read(account_id, from, limit).await?;
+        let more = commits.len() == limit;
+        let mut events: Vec<Envelope> =
+            commits.iter().flat_map(Commit::envelopes).filter(|event| event.version >= from).collect();
+        let more = more || events.len() > limit;
+        events.truncate(limit);
+        let next = events.last().filter(|_| more).map(|event| event.version + 1);
+        call.json(StatusCode::OK, &PageView::new(call.route(), events, next)?)
     }
 
     async fn list(&self, call: &Call) -> Result<Response, Problem> {
@@ -63,14 +87,29 @@ impl Queries {
     async fn statement(&self, call: &Call) -> Result<Response, Problem> {
         let (reader, min_version, limit) = (call.reader()?, call.min_version()?, call.limit()?);
         let account_id = call.id()?;
-        let before = call.cursor(call.route())?;
+        let (since, until) = (call.instant("from")?, call.instant("to")?);
+        let before: Option<Version> = call.cursor(call.route())?;
         self.visible(&reader, account_id, 0).await?;
         let fresh = match min_version {
             Some(min_version) => self.entries_not_in_table(account_id, min_version).await?,
             None => Vec::new(),
         };
-        let page = self.statement.newest_first(account_id, before, "amount", limit).await?;
-        let shown = |entry: &StatementEntry| entry.amount.is_some() && before.is_none_or(|place| entry.version < place);
+        let start = match since {
+            Some(since) => self.first_entry_at(account_id, since).await?,
+            None => 1,
+        };
+        let end = match until {
+            Some(until) => self.first_entry_at(account_id, until).await?,
+            None => Version::MAX,
+        };
+        let versions = start..before.map_or(end, |before| before.min(end));
+        let page = self.statement.newest_first(account_id, versions, "amount", limit).await?;
+        let shown = |entry: &StatementEntry| {
+            entry.amount.is_some()
+                && before.is_none_or(|place| entry.version < place)
+                && since.is_none_or(|since| entry.occurred_at >= since)
+                && until.is_none_or(|until| entry.occurred_at < until)
+        };
         let mut rows: Vec<StatementEntry> = fresh.into_iter().rev().filter(shown).chain(page.rows).collect();
         let cut = rows.len() > limit;
         rows.truncate(limit);
@@ -131,6 +170,18 @@ impl Queries {
         row.ok_or_else(Problem::not_found)
     }
 
+    /// The version of the first entry in the table that is not before `at`.
+    async fn first_entry_at(&self, account_id: AggregateId, at: Timestamp) -> Result<Version, Problem> {
+        let newest: Option<StatementEntry> = self.statement.latest(account_id).await?;
+        let mut search = Halving::up_to(newest.map_or(0, |entry| entry.version));
+        while let Some(version) = search.version() {
+            let entry: Option<StatementEntry> = self.statement.get(account_id, version).await?;
+            // Where a replica does not have it yet, it is new.
+            search.was_early(entry.is_some_and(|entry| entry.occurred_at < at));
+        }
+        Ok(search.last_early() + 1)
+    }
+
     /// The entries up to `min_version` at least that the table lacks, oldest first.
     async fn entries_not_in_table(
         &self,
@@ -141,5 +192,19 @@ impl Queries {
         let fresh = catch_up(&self.store, account_id, newest.as_ref(), min_version).await?;
         let version = fresh.last().or(newest.as_ref()).map_or(0, |entry| entry.version);
         if version < min_version { Err(Problem::not_yet(version)) } else { Ok(fresh) }
+    }
+}
+
+/// The account as it was, from what is known of it now. Before it was opened there was none.
+fn past(now: &AccountRow, then: Loaded<Account>) -> Result<AccountRow, Problem> {
+    match then.aggregate {
+        Account::Opened(account) => Ok(AccountRow {
+            account_id: now.account_id,
+            account,
+            version: then.version,
+            created_at: now.created_at,
+            updated_at: then.changed_at.unwrap_or(now.created_at),
+        }),
+        Account::NotOpened => Err(Problem::not_found()),
     }
 }

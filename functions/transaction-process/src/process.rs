@@ -11,6 +11,9 @@ use domain::{
 };
 use eventing::{Command, EventStore, ExecuteError, Host, ReadError, execute};
 
+/// A transaction begins and ends.
+const COMMITS_MAX: usize = 2;
+
 /// Why a transaction is not at its end. Caller does: drive it again.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -62,8 +65,7 @@ pub async fn drive(
 async fn read(store: &impl EventStore, id: AggregateId) -> Result<(Initiated, Metadata), ProcessError> {
     let mut transaction = Transaction::default();
     let mut because = None;
-    // A transaction has at most two commits: one page of any store.
-    for commit in store.read(id, 1).await? {
+    for commit in store.read(id, 1, COMMITS_MAX).await? {
         for event in commit.decode::<TransactionEvent>().map_err(ReadError::from)? {
             transaction.apply(&event.data);
             because.get_or_insert_with(|| caused_by(&event));

@@ -207,6 +207,27 @@ impl Call {
         self.number("min_version")
     }
 
+    /// The version to look back to, from `version`.
+    ///
+    /// # Errors
+    /// When it is not a whole number from 1 on.
+    pub fn as_of_version(&self) -> Result<Option<Version>, Problem> {
+        match self.number("version")? {
+            Some(0) => Err(invalid_parameter("version", "must be a whole number from 1 on")),
+            version => Ok(version),
+        }
+    }
+
+    /// An instant, from the parameter `name`.
+    ///
+    /// # Errors
+    /// When it is not of the form of RFC 3339.
+    pub fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = self.query(name) else { return Ok(None) };
+        let must = "must be an instant by RFC 3339, such as 2026-11-23T09:30:00Z";
+        text.parse().map(Some).map_err(|_| invalid_parameter(name, must))
+    }
+
     /// The place in a list to continue after.
     ///
     /// # Errors

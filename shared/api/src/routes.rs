@@ -4,7 +4,7 @@
 use crate::Problem;
 
 /// Method and path of every route.
-pub const ROUTES: [(&str, &str); 13] = [
+pub const ROUTES: [(&str, &str); 14] = [
     ("POST", "/accounts"),
     ("GET", "/accounts"),
     ("GET", "/accounts/{id}"),
@@ -16,6 +16,7 @@ pub const ROUTES: [(&str, &str); 13] = [
     ("PUT", "/accounts/{id}/overdraft-limit"),
     ("GET", "/accounts/{id}/statement"),
     ("GET", "/accounts/{id}/transactions"),
+    ("GET", "/accounts/{id}/events"),
     ("POST", "/transactions"),
     ("GET", "/transactions/{id}"),
 ];

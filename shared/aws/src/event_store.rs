@@ -148,15 +148,23 @@ impl EventStore for DynamoEventStore {
         }
     }
 
-    async fn read(&self, aggregate_id: AggregateId, from: Version) -> Result<Vec<Commit>, ReadError> {
-        let all = Range { aggregate_id, condition: FROM, version: from, forward: true, limit: None, after: None };
-        let (mut commits, _) = self.query(all).await?;
+    async fn read(
+        &self,
+        aggregate_id: AggregateId,
+        from: Version,
+        commits_max: usize,
+    ) -> Result<Vec<Commit>, ReadError> {
+        // A number that DynamoDB does not take as a limit is none.
+        let (limit, after) = (i32::try_from(commits_max).ok(), None);
+        let page = Range { aggregate_id, condition: FROM, version: from, forward: true, limit, after };
+        let (mut commits, _) = self.query(page).await?;
         if commits.first().is_none_or(|commit| commit.version > from) {
             // The version may lie inside a commit that began before it.
             let (condition, limit) = (UP_TO, Some(1));
             let before = Range { aggregate_id, condition, version: from, forward: false, limit, after: None };
             let (before, _) = self.query(before).await?;
             commits.splice(0..0, before.into_iter().filter(|commit| commit.last_version() >= from));
+            commits.truncate(commits_max);
         }
         Ok(commits)
     }

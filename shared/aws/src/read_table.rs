@@ -1,7 +1,7 @@
 //! Read tables on DynamoDB. Two shapes serve every read model that follows one aggregate: the row as it stands, replaced
 //! with every event, and the row an event, never changed.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use aggregate::{AggregateId, Row, Version};
 use aws_sdk_dynamodb::{
@@ -195,32 +195,55 @@ impl RowHistory {
         Self { client, table: table.into(), key }
     }
 
-    /// Up to `limit` rows that have the attribute `shown`, newest first, from the version before `before` on.
+    /// The row of one version, as some replica has it.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn get<R: Row>(&self, aggregate_id: AggregateId, version: Version) -> Result<Option<R>, TableError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(false)
+            .key(self.key, text(&aggregate_id))
+            .key("version", AttributeValue::N(version.to_string()))
+            .send()
+            .await
+            .map_err(failed)?;
+        found.item.map(decode).transpose()
+    }
+
+    /// Up to `limit` rows of `versions` that have the attribute `shown`, newest first.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn newest_first<R: Row>(
         &self,
         aggregate_id: AggregateId,
-        before: Option<Version>,
+        versions: Range<Version>,
         shown: &str,
         limit: usize,
     ) -> Result<Page<R, Version>, TableError> {
         let mut rows: Vec<R> = Vec::new();
-        let mut before = before.unwrap_or(Version::MAX);
+        let Range { start, end: mut before } = versions;
         // A page of the table may hold rows that are not shown; go on until the list's page is full.
         loop {
+            // DynamoDB refuses a range that is the wrong way round.
+            let Some(last) = before.checked_sub(1).filter(|last| *last >= start) else {
+                return Ok(Page { rows, next: None });
+            };
             let missing = limit - rows.len();
             let found = self
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("#key = :key AND version < :before")
+                .key_condition_expression("#key = :key AND version BETWEEN :start AND :last")
                 .filter_expression("attribute_exists(#shown)")
                 .expression_attribute_names("#key", self.key)
                 .expression_attribute_names("#shown", shown)
                 .expression_attribute_values(":key", text(&aggregate_id))
-                .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
+                .expression_attribute_values(":start", AttributeValue::N(start.to_string()))
+                .expression_attribute_values(":last", AttributeValue::N(last.to_string()))
                 .scan_index_forward(false)
                 .limit(i32::try_from(missing).unwrap_or(i32::MAX))
                 .send()

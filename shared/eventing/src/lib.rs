@@ -6,6 +6,7 @@
 //! | `commit.rs` | what one append writes: all events of one command, and perhaps the state after them |
 //! | `store.rs` | the event store port and its outcomes |
 //! | `execute.rs` | one command: load, recognise a repetition, decide, append; conflicts and unknown outcomes |
+//! | `search.rs` | versions by time |
 //! | `projection.rs` | one event on its way into a read model: Apply, Skip or Gap |
 //! | `publish.rs` | recorded events on their way to the bus, entry by entry |
 //! | `host.rs` | time, sleep and randomness |
@@ -19,6 +20,7 @@ mod host;
 mod memory;
 mod projection;
 mod publish;
+mod search;
 mod store;
 
 pub use commit::{Commit, RecordedEvent, Snapshot};
@@ -27,4 +29,5 @@ pub use host::{Host, System};
 pub use memory::MemoryStore;
 pub use projection::{Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, project};
 pub use publish::{Bus, BusError, Entry, PublishLimits, publish};
+pub use search::{Halving, load_at};
 pub use store::{AppendError, EventStore, ReadError, Tail};

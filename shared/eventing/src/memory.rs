@@ -70,9 +70,14 @@ impl EventStore for MemoryStore {
         Ok(Tail { state, commits: later, changed_at })
     }
 
-    async fn read(&self, aggregate_id: AggregateId, from: Version) -> Result<Vec<Commit>, ReadError> {
+    async fn read(
+        &self,
+        aggregate_id: AggregateId,
+        from: Version,
+        commits_max: usize,
+    ) -> Result<Vec<Commit>, ReadError> {
         let mut commits = self.commits(aggregate_id, |commit| commit.last_version() >= from);
-        commits.truncate(PAGE_COMMITS);
+        commits.truncate(commits_max.min(PAGE_COMMITS));
         Ok(commits)
     }
 

@@ -176,7 +176,7 @@ async fn next_rows<R: Row>(
 ) -> Result<Vec<R>, ProjectError> {
     let at = row.map_or(0, Row::version);
     let mut rows: Vec<R> = Vec::new();
-    for commit in store.read(aggregate_id, at + 1).await? {
+    for commit in store.read(aggregate_id, at + 1, usize::MAX).await? {
         for event in commit.decode()? {
             let newest = rows.last().or(row);
             let (at, version) = (newest.map_or(0, Row::version), event.version);

@@ -27,12 +27,13 @@ pub trait EventStore: Send + Sync {
         state_schema: u32,
     ) -> impl Future<Output = Result<Tail, ReadError>> + Send;
 
-    /// Commits that hold a version of at least `from`, in order, at most one page of the store's choice. Empty when there
-    /// is none. Sees every append that was acknowledged before the call.
+    /// Commits that hold a version of at least `from`, in order, at most `commits_max` and at most one page of the store's
+    /// choice. Empty when there is none. Sees every append that was acknowledged before the call.
     fn read(
         &self,
         aggregate_id: AggregateId,
         from: Version,
+        commits_max: usize,
     ) -> impl Future<Output = Result<Vec<Commit>, ReadError>> + Send;
 
     /// The commit that the command wrote, if it wrote one. Sees every append that was acknowledged before the call.
