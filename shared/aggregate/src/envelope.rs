@@ -1,5 +1,6 @@
 //! An event together with everything that is recorded about it: one type for the store, the stream and the bus.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -8,7 +9,8 @@ use crate::{AggregateId, CommandId, CorrelationId, Event, Timestamp, UserId, Ver
 
 /// One recorded event. With the default `D` it is the form on the wire, with its data as JSON; [`Envelope::decode`] gives
 /// it the domain's own type.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(bound = "D: JsonSchema + Default + Serialize")]
 pub struct Envelope<D = Value> {
     /// Unique for ever: what a consumer recognises a duplicate by. A UUID version 7.
     pub event_id: Uuid,
@@ -32,7 +34,7 @@ pub struct Envelope<D = Value> {
 }
 
 /// Who caused an event, and in the course of what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Metadata {
     /// The user on whose behalf it happened.
     pub user_id: UserId,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use uuid::Uuid;
 pub type Version = u64;
 
 /// Names one aggregate. A UUID: version 7 where it was made at random, version 5 where it follows from an idempotency key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct AggregateId(pub Uuid);
 
@@ -20,7 +21,7 @@ impl fmt::Display for AggregateId {
 }
 
 /// Names one command: the same id has one effect, for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CommandId(pub Uuid);
 
@@ -59,9 +60,9 @@ pub struct InvalidText {
 }
 
 /// The user on whose behalf something happens: the `sub` of a token. `Debug` does not show it, so it stays out of logs.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct UserId(String);
+pub struct UserId(#[schemars(length(min = 1, max = 255), regex(pattern = "^[!-~]+$"))] String);
 
 impl UserId {
     /// OpenID Connect Core 1.0, section 2: a `sub` is at most 255 ASCII characters.
@@ -91,9 +92,9 @@ impl fmt::Debug for UserId {
 }
 
 /// Joins everything that one request leads to, through every event and function.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct CorrelationId(String);
+pub struct CorrelationId(#[schemars(regex(pattern = "^[A-Za-z0-9._:-]{1,64}$"))] String);
 
 impl CorrelationId {
     /// Long enough for a UUID or a W3C trace id with a prefix, short enough to stay within an event's write unit.

@@ -2,11 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An instant in UTC to the microsecond, written as RFC 3339: `2026-11-23T09:30:00.000000Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(jiff::Timestamp);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(transparent)]
+pub struct Timestamp(#[schemars(with = "String", extend("format" = "date-time"))] jiff::Timestamp);
 
 impl Timestamp {
     /// The instant `micros` microseconds after 1970-01-01T00:00:00Z; instants beyond the years -9999 to 9999 are moved to the edge.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aggregate::{Aggregate, AggregateId, Event, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -37,7 +38,7 @@ pub struct Opened {
 }
 
 /// Whether an account may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// In use.
@@ -107,7 +108,7 @@ pub enum AccountCommand {
 }
 
 /// One of the two sides of a transaction.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Leg {
     /// The transaction.
     pub transaction_id: AggregateId,
@@ -121,7 +122,7 @@ pub struct Leg {
 }
 
 /// What happened to an account. Events say what happened, never what the balance became.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event_type", content = "data")]
 pub enum AccountEvent {
     /// The account was opened.
@@ -250,7 +251,7 @@ pub enum Rejection {
 }
 
 /// Why an account does not take part in a transaction, as recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     /// There is no such account.

@@ -3,11 +3,13 @@
 
 use std::{fmt, num::NonZeroU64};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A currency that has minor units; ISO 4217 also lists some that have none (gold, testing codes), which are no money here.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[A-Z]{3}$"))]
 pub struct Currency {
     iso: iso_currency::Currency,
     minor_digits: u32,
@@ -75,7 +77,7 @@ impl TryFrom<String> for Currency {
 }
 
 /// A positive sum of money, at most [`Amount::MINOR_UNITS_MAX`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Units", into = "Units")]
 pub struct Amount {
     minor: NonZeroU64,
@@ -83,8 +85,9 @@ pub struct Amount {
 }
 
 /// An amount as recorded in events: `{"minor": 1234, "currency": "EUR"}`.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Units {
+    #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
     minor: u64,
     currency: Currency,
 }

@@ -2,6 +2,7 @@
 //! destination, complete; or refund and fail); this aggregate is its memory and its end.
 
 use aggregate::{Aggregate, AggregateId, Event, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ pub struct Initiated {
 }
 
 /// What is to happen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Order {
     /// Who wants it: the owner of the source.
     pub by: UserId,
@@ -62,7 +63,7 @@ pub enum Outcome {
 }
 
 /// One of a transaction's two accounts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// The account that the money leaves.
@@ -98,7 +99,7 @@ pub enum TransactionCommand {
 }
 
 /// What happened to a transaction.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event_type", content = "data")]
 pub enum TransactionEvent {
     /// It began.
