@@ -68,9 +68,8 @@ fn each_mistake_has_its_own_problem_and_nothing_is_appended() {
 
 #[test]
 fn a_missing_variable_stops_a_function_at_init_and_is_named() {
-    for function in
-        ["account-commands", "event-publisher", "account-projector", "statement-projector", "account-queries"]
-    {
+    let template = local::template::load(&tests::repository().join("template.yaml")).unwrap();
+    for function in template.functions.iter().map(|function| function.name.as_str()) {
         let variables = [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
         let run = std::process::Command::new(function_binary(function)).env_clear().envs(variables).output().unwrap();
         assert!(!run.status.success());

@@ -2,11 +2,11 @@
 //! gets at least that one, folded from the events where the table does not have it yet.
 
 use aggregate::{AggregateId, Envelope, Timestamp, Version};
-use api::{AccountView, Call, PageView, Problem, Reader, Response, StatementEntryView, TransactionView};
-use aws::{CurrentRows, DynamoEventStore, Index, Place, RowHistory};
+use api::{AccountView, Call, CursorKeys, Problem, Reader, Response, StatementEntryView, TransactionView};
+use aws::{CurrentRows, DynamoEventStore, Index, Place, RotatedSecret, RowHistory};
 use domain::{Account, AccountRow, StatementEntry, TransactionRow};
 use eventing::{Commit, EventStore as _, Halving, Host, Loaded, ReadTable, catch_up, load, load_at};
-use lambda_http::{Request, http::StatusCode};
+use lambda_http::Request;
 
 /// What queries read.
 pub struct Queries {
@@ -18,6 +18,8 @@ pub struct Queries {
     pub statement: RowHistory,
     /// Transactions as they stand.
     pub transactions: CurrentRows,
+    /// What cursors are signed with.
+    pub cursor_keys: RotatedSecret,
 }
 
 const BY_OWNER: Index = Index { name: "by_owner", by: "owner", order: "created_at", newest_first: false };
@@ -61,7 +63,8 @@ impl Queries {
     /// The audit trail: who did what, when and in the course of what.
     async fn events(&self, call: &Call) -> Result<Response, Problem> {
         let (reader, limit, account_id) = (call.reader()?, call.limit()?, call.id()?);
-        let from: Version = call.cursor(call.route())?.unwrap_or(1);
+        let keys = self.keys().await?;
+        let from: Version = call.cursor(&keys)?.unwrap_or(1);
         self.visible(&reader, account_id, 0).await?;
         let commits = self.store.read(account_id, from, limit).await?;
         let more = commits.len() == limit;
@@ -70,25 +73,22 @@ impl Queries {
         let more = more || events.len() > limit;
         events.truncate(limit);
         let next = events.last().filter(|_| more).map(|event| event.version + 1);
-        call.json(StatusCode::OK, &PageView::new(call.route(), events, next)?)
+        call.page(&keys, events, next)
     }
 
     async fn list(&self, call: &Call) -> Result<Response, Problem> {
-        let (caller, limit) = (call.caller()?, call.limit()?);
-        let after = call.cursor(call.route())?;
+        let (caller, limit, keys) = (call.caller()?, call.limit()?, self.keys().await?);
+        let after = call.cursor(&keys)?;
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let page = self.accounts.list::<AccountRow>(&BY_OWNER, caller.as_str(), after.as_ref(), limit).await?;
-        call.json(
-            StatusCode::OK,
-            &PageView::new(call.route(), page.rows.into_iter().map(AccountView::from).collect(), page.next)?,
-        )
+        call.page(&keys, page.rows.into_iter().map(AccountView::from).collect(), page.next)
     }
 
     async fn statement(&self, call: &Call) -> Result<Response, Problem> {
         let (reader, min_version, limit) = (call.reader()?, call.min_version()?, call.limit()?);
-        let account_id = call.id()?;
+        let (account_id, keys) = (call.id()?, self.keys().await?);
         let (since, until) = (call.instant("from")?, call.instant("to")?);
-        let before: Option<Version> = call.cursor(call.route())?;
+        let before: Option<Version> = call.cursor(&keys)?;
         self.visible(&reader, account_id, 0).await?;
         let fresh = match min_version {
             Some(min_version) => self.entries_not_in_table(account_id, min_version).await?,
@@ -115,7 +115,7 @@ impl Queries {
         rows.truncate(limit);
         let next = if cut { rows.last().map(|entry| entry.version) } else { page.next };
         let items = rows.into_iter().map(StatementEntryView::from).collect();
-        call.json(StatusCode::OK, &PageView::new(call.route(), items, next)?)
+        call.page(&keys, items, next)
     }
 
     async fn transaction(&self, call: &Call) -> Result<Response, Problem> {
@@ -137,7 +137,8 @@ impl Queries {
     /// place in each.
     async fn transactions_of(&self, call: &Call) -> Result<Response, Problem> {
         let (reader, limit, account_id) = (call.reader()?, call.limit()?, call.id()?);
-        let places: (Option<Place>, Option<Place>) = call.cursor(call.route())?.unwrap_or_default();
+        let keys = self.keys().await?;
+        let places: (Option<Place>, Option<Place>) = call.cursor(&keys)?.unwrap_or_default();
         self.visible(&reader, account_id, 0).await?;
         let (id, rows_max) = (account_id.to_string(), i32::try_from(limit).unwrap_or(i32::MAX));
         let outgoing = self.transactions.list::<TransactionRow>(&BY_SOURCE, &id, places.0.as_ref(), rows_max).await?;
@@ -154,7 +155,12 @@ impl Queries {
         let more = fetched > rows.len() || outgoing.next.is_some() || incoming.next.is_some();
         let next = more.then(|| (last(true).or(places.0.clone()), last(false).or(places.1.clone())));
         let items = rows.into_iter().map(|row| TransactionView::of(row, &reader)).collect();
-        call.json(StatusCode::OK, &PageView::new(call.route(), items, next)?)
+        call.page(&keys, items, next)
+    }
+
+    async fn keys(&self) -> Result<CursorKeys, Problem> {
+        let keys = self.cursor_keys.values().await.map_err(|error| Problem::unavailable(&error))?;
+        Ok(CursorKeys::new(&keys.using, keys.other.as_deref()))
     }
 
     /// The account, at least at `min_version` if there is such a version, where `reader` may see it. An account that the table

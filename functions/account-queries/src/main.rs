@@ -16,6 +16,7 @@ async fn main() -> Result<(), Error> {
         accounts: aws::CurrentRows::new(dynamodb.clone(), aws::required("ACCOUNTS_TABLE")?, "account_id"),
         statement: aws::RowHistory::new(dynamodb.clone(), aws::required("STATEMENT_TABLE")?, "account_id"),
         transactions: aws::CurrentRows::new(dynamodb, aws::required("TRANSACTIONS_TABLE")?, "transaction_id"),
+        cursor_keys: aws::RotatedSecret::new(aws::secrets_manager()?, aws::required("CURSOR_KEYS")?),
     };
     queries.store.warm_up().await;
     let answer = async |request: Request| Ok::<_, Infallible>(queries.handle(&System, request).await);

@@ -7,6 +7,7 @@ mod entries;
 #[cfg(test)]
 mod tests;
 
+use crate::aws_json::{self, error, respond};
 use crate::console::{Console, Published, now_ms};
 use crate::deliveries::Deliveries;
 use crate::durable::{Delivery, Durable, Message};
@@ -14,10 +15,10 @@ use crate::names;
 use crate::patterns::Patterns;
 use crate::template::{Rule, Target};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::post;
 pub use entries::Entry;
 use entries::{ENTRIES_MAX, EntryError, Event, PutEvents, REQUEST_BYTES_MAX};
@@ -165,17 +166,9 @@ impl Bus {
 }
 
 async fn handle(State(bus): State<Arc<Bus>>, headers: HeaderMap, body: Body) -> Response {
-    let action = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    if action != PUT_EVENTS {
-        let problem = format!("the local cloud plays {PUT_EVENTS}, not {action}");
-        return error(StatusCode::BAD_REQUEST, "UnknownOperationException", &problem);
-    }
-    let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
-        return error(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", "The request is too large.");
-    };
-    match serde_json::from_slice(&body) {
+    match aws_json::request(PUT_EVENTS, &headers, body, BODY_BYTES_MAX).await {
         Ok(request) => bus.put_events(request),
-        Err(problem) => error(StatusCode::BAD_REQUEST, "SerializationException", &problem.to_string()),
+        Err(answer) => answer,
     }
 }
 
@@ -189,12 +182,4 @@ fn answer(results: &[Result<Taken, EntryError>]) -> Response {
         .collect();
     let failed = results.iter().filter(|result| result.is_err()).count();
     respond(StatusCode::OK, &json!({ "FailedEntryCount": failed, "Entries": entries }))
-}
-
-fn error(status: StatusCode, kind: &str, message: &str) -> Response {
-    respond(status, &json!({ "__type": kind, "message": message }))
-}
-
-fn respond(status: StatusCode, body: &Value) -> Response {
-    (status, [("content-type", "application/x-amz-json-1.1")], body.to_string()).into_response()
 }

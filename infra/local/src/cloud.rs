@@ -12,6 +12,7 @@ use crate::identity::{self, Identity, Wish};
 use crate::lambda::{Endpoints, LogSink, Pool};
 use crate::options::Options;
 use crate::schedules;
+use crate::secrets::Secrets;
 use crate::stream_table;
 use crate::streams::Mapping;
 use crate::template::{self, Function, StreamMapping, Template};
@@ -72,7 +73,10 @@ impl Cloud {
         let engine = Engine::open(&data, &template.tables)?;
         let durable =
             Durable::open(&data.cloud_file()).map_err(|error| format!("cannot open {}: {error}", data.cloud_file()))?;
+        let durable = Arc::new(durable);
         tokio::spawn(engine.clone().serve(listeners.engine, pending()));
+        let secrets = Secrets { names: template.secrets.clone(), durable: Arc::clone(&durable) };
+        tokio::spawn(secrets.serve(listeners.secrets));
 
         let (lookout, writes) = stream_table::watch_writes(&data.engine_file()).map_err(unreadable)?;
         let mut pools = Pools::new();
@@ -84,7 +88,7 @@ impl Cloud {
         warm_all(&pools, &progress).await?;
         drop(progress);
 
-        let cloud = Self { data, engine, durable: Arc::new(durable), pools, console: Arc::clone(console) };
+        let cloud = Self { data, engine, durable, pools, console: Arc::clone(console) };
         let identity = identity(&template, &cloud.data)?;
         let deliveries = cloud.serve_events(template, listeners.bus, &writes)?;
         cloud.show(&routes, &listeners.api_url, &listeners.urls, identity.as_ref())?;
@@ -182,6 +186,7 @@ struct Listeners {
     api: TcpListener,
     engine: TcpListener,
     bus: TcpListener,
+    secrets: TcpListener,
     api_url: String,
     urls: Endpoints,
 }
@@ -191,7 +196,9 @@ impl Listeners {
         let (api, api_url) = listen(options.port, "--port").await?;
         let (engine, dynamodb) = listen(options.engine_port, "--engine-port").await?;
         let (bus, eventbridge) = listen(0, "another").await?;
-        Ok(Self { api, engine, bus, api_url, urls: Endpoints { dynamodb, eventbridge } })
+        let (secrets, secrets_manager) = listen(0, "another").await?;
+        let urls = Endpoints { dynamodb, eventbridge, secrets_manager };
+        Ok(Self { api, engine, bus, secrets, api_url, urls })
     }
 }
 

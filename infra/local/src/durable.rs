@@ -1,4 +1,5 @@
-//! What must survive a kill of the local cloud at any moment: deliveries on their way, queues, and how far streams are read.
+//! What must survive a kill of the local cloud at any moment: deliveries on their way, queues, secrets, and how far streams
+//! are read.
 //!
 //! Promises: what a function here returned from without an error is on its way to the disk and survives the process. One file,
 //! one connection, one short transaction a call.
@@ -25,6 +26,11 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS checkpoints (
         mapping TEXT PRIMARY KEY,
         sequence_number TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS secrets (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL,
+        created_at INTEGER NOT NULL DEFAULT (unixepoch())
     );";
 
 /// The file.
@@ -157,6 +163,14 @@ impl Durable {
             .collect()
     }
 
+    /// The value of a secret, which is `fresh` where it had none, and when it got that, in seconds since 1970.
+    pub fn secret(&self, name: &str, fresh: &str) -> rusqlite::Result<(String, i64)> {
+        let connection = self.connection();
+        connection.execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?1, ?2)", [name, fresh])?;
+        let select = "SELECT value, created_at FROM secrets WHERE name = ?1";
+        connection.query_row(select, [name], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,6 +211,14 @@ mod tests {
         durable.finish(ids[1], None).unwrap();
         assert_eq!(durable.pending().unwrap(), Vec::<i64>::new());
         assert_eq!(durable.queues().unwrap(), [("q".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_secret_keeps_its_first_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cloud.db").display().to_string();
+        let values = ["a", "b"].map(|fresh| Durable::open(&file).unwrap().secret("s", fresh).unwrap().0);
+        assert_eq!(values, ["a", "a"]);
     }
 
     #[test]

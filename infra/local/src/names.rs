@@ -34,6 +34,11 @@ pub fn queue_arn(queue: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{queue}")
 }
 
+/// The ARN of a secret. AWS's ends with six random characters.
+pub fn secret_arn(secret: &str) -> String {
+    format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{secret}")
+}
+
 /// The URL of a queue, which is what `!Ref` of one gives. Nothing listens there: queues are read in the data folder.
 pub fn queue_url(queue: &str) -> String {
     format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{queue}")

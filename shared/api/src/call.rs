@@ -10,7 +10,10 @@ use lambda_http::{
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{FieldError, Problem, body, cursor, views::Changed};
+use crate::{
+    CursorKeys, FieldError, Problem, body,
+    views::{Changed, PageView},
+};
 
 /// An HTTP answer.
 pub type Response = lambda_http::Response<Body>;
@@ -231,11 +234,38 @@ impl Call {
     /// The place in a list to continue after.
     ///
     /// # Errors
-    /// When it is not a cursor that this list has answered to this caller.
-    pub fn cursor<P: DeserializeOwned>(&self, list: &str) -> Result<Option<P>, Problem> {
+    /// When it is not a cursor that this query has answered to this caller.
+    pub fn cursor<P: DeserializeOwned>(&self, keys: &CursorKeys) -> Result<Option<P>, Problem> {
         let Some(text) = self.query("cursor") else { return Ok(None) };
-        let must = "must be a next_cursor as this list has answered it, unchanged";
-        cursor::read(list, text).map(Some).ok_or_else(|| invalid_parameter("cursor", must))
+        let must = "must be the next_cursor of the same query, unchanged";
+        keys.read(&self.whose_query()?, text).map(Some).ok_or_else(|| invalid_parameter("cursor", must))
+    }
+
+    /// What a cursor is bound to: who asks, and for which rows. How many of them a page has, and how
+    /// fresh it is, may change on the way.
+    fn whose_query(&self) -> Result<String, Problem> {
+        let parameters = self.request.query_string_parameters_ref();
+        let mut parameters: Vec<(&str, &str)> =
+            parameters.into_iter().flat_map(|parameters| parameters.iter()).collect();
+        parameters.retain(|(name, _)| !["cursor", "limit", "min_version"].contains(name));
+        parameters.sort_unstable();
+        Ok(format!("{:?}", (self.caller()?.as_str(), self.method_and_path(), parameters)))
+    }
+
+    /// A page of a list, which continues after the place `next`.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn page<V: Serialize>(
+        &self,
+        keys: &CursorKeys,
+        items: Vec<V>,
+        next: Option<impl Serialize>,
+    ) -> Result<Response, Problem> {
+        let query = self.whose_query()?;
+        let next_cursor = next.map(|place| keys.write(&query, &place)).transpose();
+        let next_cursor = next_cursor.map_err(|error| Problem::internal(&error))?;
+        self.json(StatusCode::OK, &PageView { items, next_cursor })
     }
 
     fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, Problem> {

@@ -19,6 +19,7 @@ mod views;
 
 pub use body::{CreateAccountBody, MoneyBody, OverdraftLimitBody, TransactionBody};
 pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response};
+pub use cursor::CursorKeys;
 pub use problem::{FieldError, Problem};
 pub use routes::{ROUTES, no_such_route};
-pub use views::{AccountView, Changed, PageView, StatementEntryView, TransactionView};
+pub use views::{AccountView, Changed, StatementEntryView, TransactionView};

@@ -189,7 +189,9 @@ impl Problem {
         Self::new(&INTERNAL, "Try again later; if it stays, tell us the correlation id.")
     }
 
-    fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
+    /// Something that the answer needs does not answer: told to the log.
+    #[must_use]
+    pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "a request could not be answered");
         Self::new(&UNAVAILABLE, "Nothing was changed. Send the request again in a moment.")
     }

@@ -4,7 +4,7 @@ use aggregate::{AggregateId, Timestamp, UserId, Version};
 use domain::{AccountRow, Currency, Description, Outcome, Refusal, Side, StatementEntry, Status, TransactionRow};
 use serde::Serialize;
 
-use crate::{Problem, Reader, cursor};
+use crate::Reader;
 
 /// The answer to a command.
 #[derive(Debug, Serialize)]
@@ -152,19 +152,8 @@ fn reason(side: Side, refusal: Refusal) -> String {
 
 /// A page of a list.
 #[derive(Debug, Serialize)]
-pub struct PageView<V> {
-    items: Vec<V>,
-    next_cursor: Option<String>,
-}
-
-impl<V> PageView<V> {
-    /// The page of `items` of `list`, which continues after `next`.
-    ///
-    /// # Errors
-    /// When the place does not serialise.
-    pub fn new(list: &str, items: Vec<V>, next: Option<impl Serialize>) -> Result<Self, Problem> {
-        let next_cursor = next.map(|place| cursor::write(list, &place)).transpose();
-        let next_cursor = next_cursor.map_err(|error| Problem::internal(&error))?;
-        Ok(Self { items, next_cursor })
-    }
+pub(crate) struct PageView<V> {
+    pub(crate) items: Vec<V>,
+    /// Continues the list; `null` at its end.
+    pub(crate) next_cursor: Option<String>,
 }

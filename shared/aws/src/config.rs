@@ -91,3 +91,18 @@ pub fn eventbridge() -> Result<aws_sdk_eventbridge::Client, ConfigError> {
     config.set_endpoint_url(required("AWS_ENDPOINT_URL_EVENTBRIDGE").ok());
     Ok(aws_sdk_eventbridge::Client::from_conf(config.build()))
 }
+
+/// A Secrets Manager client; `AWS_ENDPOINT_URL_SECRETS_MANAGER` points it elsewhere than at AWS.
+///
+/// # Errors
+/// When the region or the credentials are missing.
+pub fn secrets_manager() -> Result<aws_sdk_secretsmanager::Client, ConfigError> {
+    let mut config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(region()?)
+        .credentials_provider(credentials()?)
+        .timeout_config(timeouts())
+        .retry_config(retries());
+    config.set_endpoint_url(required("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok());
+    Ok(aws_sdk_secretsmanager::Client::from_conf(config.build()))
+}

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cloud::Pools;
 use crate::data::Data;
+use axum::body::to_bytes;
 
 fn bus() -> (Bus, Arc<Durable>) {
     let durable = Arc::new(Durable::open(&Data::in_memory().cloud_file()).unwrap());

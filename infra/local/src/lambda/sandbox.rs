@@ -33,6 +33,7 @@ pub const LAUNCH_COMMAND: &str = "__launch";
 pub struct Endpoints {
     pub dynamodb: String,
     pub eventbridge: String,
+    pub secrets_manager: String,
 }
 
 /// A process.
@@ -208,6 +209,7 @@ fn environment(function: &Function, binary: &Path, endpoints: &Endpoints) -> Vec
         ("TZ", ":UTC".to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.clone()),
         ("AWS_ENDPOINT_URL_EVENTBRIDGE", endpoints.eventbridge.clone()),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoints.secrets_manager.clone()),
     ];
     let mut environment: Vec<(String, OsString)> =
         own.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();

@@ -86,7 +86,11 @@ impl Scope<'_> {
             };
         }
         let (kind, physical) = self.resource(name, place)?;
-        Ok(if kind == "AWS::SQS::Queue" { names::queue_url(&physical) } else { physical })
+        Ok(match kind {
+            "AWS::SQS::Queue" => names::queue_url(&physical),
+            "AWS::SecretsManager::Secret" => names::secret_arn(&physical),
+            _ => physical,
+        })
     }
 
     fn attribute(&self, resource: &str, attribute: &str, place: &Place) -> Result<String, Refused> {

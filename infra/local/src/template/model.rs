@@ -19,6 +19,8 @@ pub struct Template {
     pub mappings: Vec<StreamMapping>,
     /// The event buses, by name.
     pub buses: Vec<String>,
+    /// The secrets, by name.
+    pub secrets: Vec<String>,
     /// On all event buses.
     pub rules: Vec<Rule>,
     /// Functions that are invoked again and again.

@@ -37,6 +37,8 @@ pub const RULE_IGNORED: &[&str] = &["DeadLetterConfig", "Description", "RetryPol
 /// Of a queue: retention and encryption. What lands in a queue stays until the data folder goes.
 pub const QUEUE_IGNORED: &[&str] =
     &["KmsMasterKeyId", "MessageRetentionPeriod", "SqsManagedSseEnabled", "Tags", "VisibilityTimeout"];
+/// Of a secret: how its value is made. Here it is random.
+pub const SECRET_IGNORED: &[&str] = &["Description", "GenerateSecretString", "KmsKeyId", "Tags"];
 /// Of an event bus: everything but its name.
 pub const BUS_IGNORED: &[&str] = &["Description", "KmsKeyIdentifier", "Tags"];
 
@@ -325,7 +327,7 @@ pub struct StreamSpecification {
     pub stream_view_type: String,
 }
 
-/// A queue or an event bus, of which nothing but the name counts here.
+/// A queue, an event bus or a secret, of which nothing but the name counts here.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Named {

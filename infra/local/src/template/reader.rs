@@ -49,6 +49,10 @@ impl Reader<'_> {
             "AWS::SQS::Queue" => {
                 let _: properties::Named = self.properties(resource, "", properties::QUEUE_IGNORED, &place)?;
             }
+            "AWS::SecretsManager::Secret" => {
+                let _: properties::Named = self.properties(resource, "", properties::SECRET_IGNORED, &place)?;
+                template.secrets.push(name);
+            }
             "AWS::Events::Rule" => {
                 let rule = self.properties(resource, "", properties::RULE_IGNORED, &place)?;
                 template.rules.push(self.read_rule(name, rule, &place)?);

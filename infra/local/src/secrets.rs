@@ -1,0 +1,79 @@
+//! Secrets Manager: a random value for every secret of the template, kept in the data folder like everything else.
+//!
+//! Promises: a secret has one value, from its first reading on, over restarts. Nobody rotates it here, so there is no
+//! previous one.
+
+use crate::aws_json;
+use crate::durable::Durable;
+use crate::names;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::post;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+/// The one action that functions need.
+const GET_SECRET_VALUE: &str = "secretsmanager.GetSecretValue";
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The secrets, by name.
+pub struct Secrets {
+    pub names: Vec<String>,
+    pub durable: Arc<Durable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct GetSecretValue {
+    secret_id: String,
+    #[serde(default = "current")]
+    version_stage: String,
+}
+
+fn current() -> String {
+    "AWSCURRENT".to_owned()
+}
+
+impl Secrets {
+    /// Answers Secrets Manager's API on `listener` for ever.
+    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+        axum::serve(listener, Router::new().route("/", post(handle)).with_state(Arc::new(self))).await
+    }
+
+    fn get(&self, request: &GetSecretValue) -> Response {
+        let asked = |name: &&String| **name == request.secret_id || names::secret_arn(name) == request.secret_id;
+        let Some(name) = self.names.iter().find(asked).filter(|_| request.version_stage == current()) else {
+            let problem = "Secrets Manager can't find the specified secret value.";
+            return aws_json::error(StatusCode::BAD_REQUEST, "ResourceNotFoundException", problem);
+        };
+        let fresh = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        match self.durable.secret(name, &fresh) {
+            Ok((value, created_at)) => aws_json::respond(
+                StatusCode::OK,
+                &json!({
+                    "ARN": names::secret_arn(name),
+                    "Name": name,
+                    "SecretString": value,
+                    "VersionStages": [request.version_stage],
+                    "CreatedDate": created_at,
+                }),
+            ),
+            Err(problem) => {
+                aws_json::error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceError", &problem.to_string())
+            }
+        }
+    }
+}
+
+async fn handle(State(secrets): State<Arc<Secrets>>, headers: HeaderMap, body: Body) -> Response {
+    match aws_json::request(GET_SECRET_VALUE, &headers, body, BODY_BYTES_MAX).await {
+        Ok(request) => secrets.get(&request),
+        Err(answer) => answer,
+    }
+}
