@@ -10,3 +10,4 @@ mod history;
 mod local_cloud;
 mod readme;
 mod transactions;
+mod whole_bank;

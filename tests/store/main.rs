@@ -3,3 +3,5 @@
 
 mod contract;
 mod cost;
+mod counters;
+mod journal;

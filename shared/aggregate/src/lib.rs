@@ -81,3 +81,26 @@ pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync {
     /// back where a history cannot begin with that event.
     fn next(previous: Option<&Self>, event: &Envelope<Self::Event>) -> Option<Self>;
 }
+
+/// A row that says what its event adds to counters which many aggregates share. Counters are written together with the row,
+/// so each event counts once, however often it is delivered.
+pub trait Tally: Row {
+    /// The aggregate that the row is of.
+    fn aggregate_id(&self) -> AggregateId;
+
+    /// What the row's event adds. Nothing, for many.
+    fn additions(&self) -> Vec<Addition>;
+}
+
+/// So much more on one counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addition {
+    /// The group of counters that are read together, for example those of a day.
+    pub group: String,
+    /// What within the group is counted, for example a currency.
+    pub of: String,
+    /// The counter's name.
+    pub counter: &'static str,
+    /// What is added; negative: taken away.
+    pub amount: i64,
+}

@@ -29,6 +29,18 @@ impl Timestamp {
     pub fn until(self, later: Self) -> std::time::Duration {
         std::time::Duration::try_from(self.0.duration_until(later.0)).unwrap_or_default()
     }
+
+    /// The instant `duration` before this one.
+    #[must_use]
+    pub fn earlier_by(self, duration: std::time::Duration) -> Self {
+        Self::from_micros(self.as_micros().saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// The day in UTC, as `2026-11-23`.
+    #[must_use]
+    pub fn day(self) -> String {
+        self.0.strftime("%Y-%m-%d").to_string()
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -70,6 +82,14 @@ mod tests {
         assert!(texts.is_sorted());
         assert!(texts.iter().all(|text| text.len() == texts[0].len()));
         assert_eq!(texts[0], "1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn a_day_ends_at_midnight_in_utc() {
+        let instant: Timestamp = "2026-11-24T01:00:00+02:00".parse().unwrap();
+        assert_eq!(instant.day(), "2026-11-23");
+        assert_eq!(instant.earlier_by(std::time::Duration::from_hours(23)).day(), "2026-11-23");
+        assert_eq!(instant.earlier_by(std::time::Duration::from_hours(24)).day(), "2026-11-22");
     }
 
     #[test]

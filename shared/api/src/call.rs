@@ -24,6 +24,8 @@ pub const PAGE_ROWS_DEFAULT: usize = 20;
 pub const PAGE_ROWS_MAX: usize = 100;
 /// What a client may choose as idempotency key.
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Twice what the longest one has today.
+const EVENT_TYPE_CHARS_MAX: usize = 40;
 /// Kept free at the end of an invocation, to answer before Lambda ends it.
 const ANSWER_MARGIN_MICROS: i64 = 500_000;
 
@@ -231,6 +233,17 @@ impl Call {
         text.parse().map(Some).map_err(|_| invalid_parameter(name, must))
     }
 
+    /// The type of events wanted, from `type`.
+    ///
+    /// # Errors
+    /// When it is not of the form of one.
+    pub fn event_type(&self) -> Result<Option<&str>, Problem> {
+        let Some(text) = self.query("type") else { return Ok(None) };
+        let good = (1..=EVENT_TYPE_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic());
+        let must = "must be the type of an event, such as MoneyDeposited";
+        if good { Ok(Some(text)) } else { Err(invalid_parameter("type", must)) }
+    }
+
     /// The place in a list to continue after.
     ///
     /// # Errors
@@ -252,6 +265,14 @@ impl Call {
         Ok(format!("{:?}", (self.caller()?.as_str(), self.method_and_path(), parameters)))
     }
 
+    /// The cursor for the place `next` of this query.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn next_cursor(&self, keys: &CursorKeys, next: &impl Serialize) -> Result<String, Problem> {
+        keys.write(&self.whose_query()?, next).map_err(|error| Problem::internal(&error))
+    }
+
     /// A page of a list, which continues after the place `next`.
     ///
     /// # Errors
@@ -262,9 +283,7 @@ impl Call {
         items: Vec<V>,
         next: Option<impl Serialize>,
     ) -> Result<Response, Problem> {
-        let query = self.whose_query()?;
-        let next_cursor = next.map(|place| keys.write(&query, &place)).transpose();
-        let next_cursor = next_cursor.map_err(|error| Problem::internal(&error))?;
+        let next_cursor = next.map(|place| self.next_cursor(keys, &place)).transpose()?;
         self.json(StatusCode::OK, &PageView { items, next_cursor })
     }
 

@@ -22,4 +22,4 @@ pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Resp
 pub use cursor::CursorKeys;
 pub use problem::{FieldError, Problem};
 pub use routes::{ROUTES, no_such_route};
-pub use views::{AccountView, Changed, StatementEntryView, TransactionView};
+pub use views::{AccountView, Changed, JournalView, StatementEntryView, TotalView, TotalsView, TransactionView};

@@ -4,7 +4,7 @@
 use crate::Problem;
 
 /// Method and path of every route.
-pub const ROUTES: [(&str, &str); 14] = [
+pub const ROUTES: [(&str, &str); 16] = [
     ("POST", "/accounts"),
     ("GET", "/accounts"),
     ("GET", "/accounts/{id}"),
@@ -19,6 +19,8 @@ pub const ROUTES: [(&str, &str); 14] = [
     ("GET", "/accounts/{id}/events"),
     ("POST", "/transactions"),
     ("GET", "/transactions/{id}"),
+    ("GET", "/events"),
+    ("GET", "/totals"),
 ];
 
 /// The problem of a request that matches no route.

@@ -1,6 +1,6 @@
 //! What answers look like: read-model rows with money as decimal text.
 
-use aggregate::{AggregateId, Timestamp, UserId, Version};
+use aggregate::{AggregateId, Envelope, Timestamp, UserId, Version};
 use domain::{AccountRow, Currency, Description, Outcome, Refusal, Side, StatementEntry, Status, TransactionRow};
 use serde::Serialize;
 
@@ -156,4 +156,42 @@ pub(crate) struct PageView<V> {
     pub(crate) items: Vec<V>,
     /// Continues the list; `null` at its end.
     pub(crate) next_cursor: Option<String>,
+}
+
+/// A page of the journal.
+#[derive(Debug, Serialize)]
+pub struct JournalView {
+    /// Events, oldest first.
+    pub items: Vec<Envelope>,
+    /// The page and those before it have every event up to here. Some seconds behind the clock at the end of the journal.
+    pub complete_until: Option<Timestamp>,
+    /// Goes on after this page, now or when there is more.
+    pub next_cursor: String,
+}
+
+/// What the bank holds and moves.
+#[derive(Debug, Serialize)]
+pub struct TotalsView {
+    /// Today, in UTC.
+    pub day: String,
+    /// One for each currency.
+    pub items: Vec<TotalView>,
+}
+
+/// What the bank holds and moves in one currency.
+#[derive(Debug, Serialize)]
+pub struct TotalView {
+    currency: Currency,
+    accounts_open: i128,
+    money_held: String,
+    money_moved_today: String,
+}
+
+impl TotalView {
+    /// The totals of `currency`, with money in minor units.
+    #[must_use]
+    pub fn new(currency: Currency, accounts_open: i128, money_held: i128, money_moved_today: i128) -> Self {
+        let (money_held, money_moved_today) = (currency.format(money_held), currency.format(money_moved_today));
+        Self { currency, accounts_open, money_held, money_moved_today }
+    }
 }

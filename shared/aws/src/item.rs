@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
 use aws_sdk_dynamodb::types::AttributeValue;
-use eventing::{Commit, RecordedEvent, Snapshot};
-use serde::{Deserialize, Serialize};
+use eventing::{Commit, RecordedEvent, Snapshot, TableError};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 /// The names of the attributes that expressions use.
@@ -71,6 +71,22 @@ impl From<CommitItem> for Commit {
             state: item.state,
         }
     }
+}
+
+pub(crate) fn text(value: &(impl ToString + ?Sized)) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+pub(crate) fn encode(row: &impl Serialize) -> Result<Item, TableError> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_item(row).map_err(failed)
+}
+
+pub(crate) fn decode<R: DeserializeOwned>(item: Item) -> Result<R, TableError> {
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(failed)
+}
+
+pub(crate) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TableError {
+    TableError(Box::new(error))
 }
 
 /// The bytes that DynamoDB counts an item as (developer guide, "DynamoDB item sizes and formats").

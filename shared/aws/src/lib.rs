@@ -3,7 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `event_store.rs`, `item.rs` | the event store on DynamoDB, and the form of its items |
-//! | `read_table.rs` | read tables on DynamoDB |
+//! | `read_table.rs`, `counters.rs`, `journal.rs` | read tables on DynamoDB |
 //! | `stream.rs`, `bus.rs` | stream records in, bus entries out, bus events in |
 //! | `config.rs` | clients and settings from the environment |
 //! | `secret.rs` | a secret that is rotated |
@@ -11,8 +11,10 @@
 
 mod bus;
 mod config;
+mod counters;
 mod event_store;
 mod item;
+mod journal;
 mod read_table;
 mod secret;
 mod stream;
@@ -20,8 +22,10 @@ mod telemetry;
 
 pub use bus::{EventBridge, SOURCE, envelope_of};
 pub use config::{ConfigError, dynamodb, eventbridge, required, secrets_manager};
+pub use counters::{Counters, Counts};
 pub use event_store::DynamoEventStore;
 pub use item::size as item_bytes;
+pub use journal::{Entered, Journal, JournalPage};
 pub use read_table::{CurrentRows, Index, Page, Place, RowHistory};
 pub use secret::{RotatedSecret, SecretError, Values};
 pub use stream::{UnreadableRecord, commit_of};

@@ -11,9 +11,8 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, KeysAndAttributes},
 };
 use eventing::{ReadTable, Saved, TableError};
-use serde::{Serialize, de::DeserializeOwned};
 
-use crate::item::Item;
+use crate::item::{Item, decode, encode, failed, text};
 
 /// A table of rows as they stand: partition key `key`, one row an aggregate.
 #[derive(Debug, Clone)]
@@ -305,20 +304,4 @@ where
         }
         Err(error) => Err(failed(error)),
     }
-}
-
-fn text(value: &(impl ToString + ?Sized)) -> AttributeValue {
-    AttributeValue::S(value.to_string())
-}
-
-fn encode(row: &impl Serialize) -> Result<Item, TableError> {
-    serde_dynamo::aws_sdk_dynamodb_1::to_item(row).map_err(failed)
-}
-
-fn decode<R: DeserializeOwned>(item: Item) -> Result<R, TableError> {
-    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(failed)
-}
-
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TableError {
-    TableError(Box::new(error))
 }

@@ -7,7 +7,7 @@
 //! | [`Rejection`] | the bank's "no", with what the caller needs to understand it |
 //! | [`Amount`] | a positive sum of money: whole minor units of a [`Currency`], never a float |
 //! | [`Transaction`] | money from one account to another, until it has arrived or is back |
-//! | [`AccountRow`], [`StatementEntry`], [`TransactionRow`] | rows of the read models, each a fold of one aggregate's events |
+//! | [`AccountRow`], [`StatementEntry`], [`TransactionRow`], [`TotalsRow`] | rows of the read models, each a fold of one aggregate's events |
 //!
 //! Everything here is pure: no async, no clock, no randomness, no I/O, no AWS. What a decision needs from outside arrives
 //! inside the command.
@@ -21,7 +21,7 @@ mod transaction;
 pub use account::{Account, AccountCommand, AccountEvent, Leg, Opened, Refusal, Rejection, Status};
 pub use description::{Description, InvalidDescription};
 pub use money::{Amount, Currency, InvalidAmount, UnknownCurrency};
-pub use read_models::{AccountRow, StatementEntry, TransactionRow};
+pub use read_models::{AccountRow, StatementEntry, TotalsRow, TransactionRow};
 pub use transaction::{
     Initiated, Order, Outcome, Side, Transaction, TransactionCommand, TransactionEvent, TransactionRejection,
 };

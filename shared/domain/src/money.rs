@@ -45,9 +45,10 @@ impl Currency {
 
     /// Minor units as decimal text with exactly the currency's decimals: 1234 is `12.34` in EUR and `1234` in JPY.
     #[must_use]
-    pub fn format(self, minor: i64) -> String {
+    pub fn format(self, minor: impl Into<i128>) -> String {
+        let minor = minor.into();
         let sign = if minor < 0 { "-" } else { "" };
-        let unit = 10_u64.pow(self.minor_digits);
+        let unit = 10_u128.pow(self.minor_digits);
         let (whole, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
         match self.minor_digits {
             0 => format!("{sign}{whole}"),

@@ -1,9 +1,11 @@
 //! The rows of the read models: what each becomes with one more event. Rules about money stay in `account.rs`; these only fold.
 
-use aggregate::{Aggregate, AggregateId, Envelope, Row, Timestamp, Version};
+use aggregate::{Addition, Aggregate, AggregateId, Envelope, Row, Tally, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, AccountEvent, Currency, Description, Initiated, Opened, Outcome, Transaction, TransactionEvent};
+use crate::{
+    Account, AccountEvent, Currency, Description, Initiated, Leg, Opened, Outcome, Transaction, TransactionEvent,
+};
 
 /// An account as it stands: one row an account, replaced with every event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,5 +138,90 @@ impl Row for TransactionRow {
             created_at: previous.map_or(event.created_at, |row| row.created_at),
             updated_at: event.created_at,
         })
+    }
+}
+
+/// What one event of an account adds to the bank's totals: one row an account, replaced with every event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TotalsRow {
+    /// The account.
+    pub account_id: AggregateId,
+    /// The version up to which the account is in the totals.
+    pub version: Version,
+    /// The account's currency.
+    pub currency: Currency,
+    /// 1 where the event opened the account, -1 where it closed it.
+    pub opened: i64,
+    /// Minor units that the event brought into the bank's keeping on this account; negative: took out.
+    pub held: i64,
+    /// Minor units that the event moved: a transaction counts when its money arrives, and not at all when it fails.
+    pub moved: i64,
+    /// When it did.
+    pub occurred_at: Timestamp,
+}
+
+impl TotalsRow {
+    /// The group of the counters of what is now: [`Self::ACCOUNTS_OPEN`] and [`Self::MONEY_HELD`] by currency.
+    pub const NOW: &str = "now";
+    /// Accounts that were opened and not closed.
+    pub const ACCOUNTS_OPEN: &str = "accounts_open";
+    /// Minor units on all accounts. What a transaction under way has taken out is on none.
+    pub const MONEY_HELD: &str = "money_held";
+    /// Minor units that were moved on one day in UTC, whose group has the day's name.
+    pub const MONEY_MOVED: &str = "money_moved";
+}
+
+impl Row for TotalsRow {
+    type Event = AccountEvent;
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn next(previous: Option<&Self>, event: &Envelope<AccountEvent>) -> Option<Self> {
+        let currency = match (&event.data, previous) {
+            (AccountEvent::AccountCreated { currency, .. }, None) => *currency,
+            (_, previous) => previous?.currency,
+        };
+        let opened = match &event.data {
+            AccountEvent::AccountCreated { .. } => 1,
+            AccountEvent::AccountClosed {} => -1,
+            _ => 0,
+        };
+        let moved = match &event.data {
+            AccountEvent::MoneyDeposited { amount, .. }
+            | AccountEvent::MoneyWithdrawn { amount, .. }
+            | AccountEvent::AccountCredited(Leg { amount, .. }) => amount.minor(),
+            _ => 0,
+        };
+        Some(Self {
+            account_id: event.aggregate_id,
+            version: event.version,
+            currency,
+            opened,
+            held: event.data.movement().unwrap_or(0),
+            moved,
+            occurred_at: event.created_at,
+        })
+    }
+}
+
+impl Tally for TotalsRow {
+    fn aggregate_id(&self) -> AggregateId {
+        self.account_id
+    }
+
+    fn additions(&self) -> Vec<Addition> {
+        let of = self.currency.code().to_owned();
+        let day = self.occurred_at.day();
+        let all = [
+            (Self::NOW, Self::ACCOUNTS_OPEN, self.opened),
+            (Self::NOW, Self::MONEY_HELD, self.held),
+            (day.as_str(), Self::MONEY_MOVED, self.moved),
+        ];
+        let counted = all.into_iter().filter(|(_, _, amount)| *amount != 0);
+        counted
+            .map(|(group, counter, amount)| Addition { group: group.to_owned(), of: of.clone(), counter, amount })
+            .collect()
     }
 }

@@ -8,6 +8,7 @@
 //! | `execute.rs` | one command: load, recognise a repetition, decide, append; conflicts and unknown outcomes |
 //! | `search.rs` | versions by time |
 //! | `projection.rs` | one event on its way into a read model: Apply, Skip or Gap |
+//! | `journal.rs` | the order in which a reader follows all events, and how none is missed |
 //! | `publish.rs` | recorded events on their way to the bus, entry by entry |
 //! | `host.rs` | time, sleep and randomness |
 //! | `memory.rs` | an event store in memory |
@@ -17,6 +18,7 @@ mod commit;
 pub mod contract;
 mod execute;
 mod host;
+mod journal;
 mod memory;
 mod projection;
 mod publish;
@@ -26,6 +28,7 @@ mod store;
 pub use commit::{Commit, RecordedEvent, Snapshot};
 pub use execute::{Command, ExecuteError, Executed, Loaded, execute, load};
 pub use host::{Host, System};
+pub use journal::{HOLD_BACK, Placing, Position, SHARDS, ShardPage, merge, place, shard};
 pub use memory::MemoryStore;
 pub use projection::{Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, project};
 pub use publish::{Bus, BusError, Entry, PublishLimits, publish};

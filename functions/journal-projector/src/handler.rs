@@ -1,0 +1,28 @@
+//! From a bus event to an entry of the journal. An error fails the invocation: the event comes again, and is parked in the end.
+
+use aws::Journal;
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use eventing::{EventStore, Host, ProjectError};
+use lambda_runtime::Error;
+use serde_json::Value;
+
+/// Enters the event.
+pub async fn handle(
+    store: &impl EventStore,
+    journal: &Journal,
+    host: &impl Host,
+    event: EventBridgeEvent<Value>,
+) -> Result<(), Error> {
+    let mut event = aws::envelope_of(event)?;
+    let (aggregate_id, version) = (event.aggregate_id, event.version);
+    // What was too large for the bus is read where it is recorded.
+    if event.data.is_null() {
+        let commits = store.read(aggregate_id, version, 1).await?;
+        let recorded = commits.iter().flat_map(eventing::Commit::envelopes).find(|event| event.version == version);
+        event = recorded.ok_or(ProjectError::NoHistory { aggregate_id, version })?;
+    }
+    let outcome = journal.enter(&event, host.now()).await?;
+    let correlation_id = event.metadata.correlation_id.as_str();
+    tracing::info!(%aggregate_id, version, correlation_id, ?outcome, "entered");
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Read model: what the bank holds and moves, by currency.
+
+mod handler;
+
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    aws::init_telemetry();
+    let dynamodb = aws::dynamodb()?;
+    let store = aws::DynamoEventStore::new(dynamodb.clone(), aws::required("EVENTS_TABLE")?);
+    let table = aws::Counters::new(dynamodb, aws::required("TOTALS_TABLE")?);
+    store.warm_up().await;
+    let project =
+        async |event: LambdaEvent<EventBridgeEvent<Value>>| handler::handle(&store, &table, event.payload).await;
+    run(service_fn(project)).await
+}

@@ -1,0 +1,154 @@
+//! Counters that many aggregates share, on DynamoDB: partition key `part`, sort key `of`. Each event is one transaction: its
+//! aggregate's own row, which must be of the version before, and additions to the counters. Counters are cut into shards by
+//! aggregate, so that projectors do not meet on one item; a reader adds the shards up.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aggregate::{Addition, AggregateId, Row, Tally, Version};
+use aws_sdk_dynamodb::{
+    Client, Error,
+    operation::transact_write_items::builders::TransactWriteItemsFluentBuilder,
+    types::{AttributeValue, CancellationReason, Put, TransactWriteItem, Update},
+};
+use eventing::{ReadTable, SHARDS, Saved, TableError, shard};
+
+use crate::item::{Item, decode, encode, failed, text};
+
+/// Rows that are saved in one transaction. Each adds to a few items of counters, of which most are the same; a transaction has
+/// at most 100 (DynamoDB quota).
+const ROWS_TOGETHER_MAX: usize = 25;
+
+/// A table of counters and of the rows behind them.
+#[derive(Debug, Clone)]
+pub struct Counters {
+    client: Client,
+    table: String,
+}
+
+/// What a counter has come to, by its name.
+pub type Counts = BTreeMap<String, i128>;
+
+impl Counters {
+    /// The counters in the table `table`.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// All counters of a group, by what they count.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn group(&self, group: &str) -> Result<BTreeMap<String, Counts>, TableError> {
+        let shards = (0..SHARDS).map(|shard| self.part(format!("{group}#{shard}")));
+        let mut sums: BTreeMap<String, Counts> = BTreeMap::new();
+        for item in futures_util::future::try_join_all(shards).await?.into_iter().flatten() {
+            let Some(Ok(of)) = item.get("of").map(AttributeValue::as_s) else { continue };
+            let counts = sums.entry(of.clone()).or_default();
+            for (counter, value) in &item {
+                if let Ok(number) = value.as_n() {
+                    let number: i128 = number.parse().map_err(failed)?;
+                    *counts.entry(counter.clone()).or_default() += number;
+                }
+            }
+        }
+        Ok(sums)
+    }
+
+    async fn part(&self, part: String) -> Result<Vec<Item>, TableError> {
+        let pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("part = :part")
+            .expression_attribute_values(":part", AttributeValue::S(part))
+            .into_paginator()
+            .items()
+            .send();
+        pages.collect::<Result<Vec<_>, _>>().await.map_err(failed)
+    }
+
+    /// Saves `rows` in one transaction: the last of them, and what all of them add.
+    async fn save_together<R: Tally>(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
+        let Some(last) = rows.last() else { return Ok(Saved::Written) };
+        let aggregate_id = last.aggregate_id();
+        let mut row: Item = encode(last)?;
+        row.extend(key_of(aggregate_id));
+        let put = Put::builder().table_name(&self.table).set_item(Some(row));
+        let put = match previous {
+            0 => put.condition_expression("attribute_not_exists(part)"),
+            previous => put
+                .condition_expression("version = :previous")
+                .expression_attribute_values(":previous", AttributeValue::N(previous.to_string())),
+        };
+        let put = TransactWriteItem::builder().put(put.build().map_err(failed)?).build();
+        let write = self.client.transact_write_items().transact_items(put);
+        let updates = self.updates(shard(aggregate_id), rows.iter().flat_map(Tally::additions))?;
+        let write = updates.into_iter().fold(write, TransactWriteItemsFluentBuilder::transact_items);
+        match write.send().await.map_err(Error::from) {
+            Ok(_) => Ok(Saved::Written),
+            // Also where another projector is at work on a counter: the next look at the row tells.
+            Err(Error::TransactionCanceledException(error)) if error.cancellation_reasons().iter().any(is_other) => {
+                Ok(Saved::Stale)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// One update for each item of counters.
+    fn updates(
+        &self,
+        shard: u8,
+        additions: impl Iterator<Item = Addition>,
+    ) -> Result<Vec<TransactWriteItem>, TableError> {
+        let mut items: BTreeMap<(String, String), BTreeMap<&str, i64>> = BTreeMap::new();
+        for Addition { group, of, counter, amount } in additions {
+            *items.entry((group, of)).or_default().entry(counter).or_default() += amount;
+        }
+        let update = |((group, of), counters): ((String, String), BTreeMap<&str, i64>)| {
+            let places = 0..counters.len();
+            let terms: Vec<String> = places.map(|place| format!("#counter{place} :amount{place}")).collect();
+            let update = Update::builder()
+                .table_name(&self.table)
+                .key("part", AttributeValue::S(format!("{group}#{shard}")))
+                .key("of", AttributeValue::S(of))
+                .update_expression(format!("ADD {}", terms.join(", ")));
+            let update = counters.into_iter().enumerate().fold(update, |update, (place, (counter, amount))| {
+                update
+                    .expression_attribute_names(format!("#counter{place}"), counter)
+                    .expression_attribute_values(format!(":amount{place}"), AttributeValue::N(amount.to_string()))
+            });
+            Ok(TransactWriteItem::builder().update(update.build().map_err(failed)?).build())
+        };
+        items.into_iter().map(update).collect()
+    }
+}
+
+impl<R: Tally> ReadTable<R> for Counters {
+    async fn latest(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
+        let key = HashMap::from(key_of(aggregate_id));
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true).set_key(Some(key));
+        get.send().await.map_err(failed)?.item.map(decode).transpose()
+    }
+
+    async fn save(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
+        let mut previous = previous;
+        for rows in rows.chunks(ROWS_TOGETHER_MAX) {
+            if self.save_together(previous, rows).await? == Saved::Stale {
+                return Ok(Saved::Stale);
+            }
+            previous = rows.last().map_or(previous, Row::version);
+        }
+        Ok(Saved::Written)
+    }
+}
+
+/// Whether an item of the transaction was another's at the moment, or is of another version.
+fn is_other(reason: &CancellationReason) -> bool {
+    matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
+}
+
+/// Where the row of an aggregate is.
+fn key_of(aggregate_id: AggregateId) -> [(String, AttributeValue); 2] {
+    [("part".to_owned(), text(&aggregate_id)), ("of".to_owned(), text("row"))]
+}

@@ -1,0 +1,167 @@
+//! The journal on DynamoDB: partition key `part`, sort key `position`. An event is one item; one that came late is two,
+//! its entry and the note at its own place, written together.
+
+use std::collections::HashMap;
+
+use aggregate::{Envelope, Timestamp};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, Put, TransactWriteItem},
+};
+use eventing::{Placing, Position, SHARDS, ShardPage, TableError, merge, place, shard};
+
+use crate::item::{Item, decode, encode, failed, text};
+
+/// Items that are read of each shard where only events of one type are wanted, so that rare ones are found.
+const SHARD_ITEMS_OF_TYPE: usize = 250;
+
+/// The journal's table.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    client: Client,
+    table: String,
+}
+
+/// What became of an event on its way into the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entered {
+    /// It stands at its own time.
+    OnTime,
+    /// It came late, and stands at the time when it came.
+    Late,
+    /// It was there before.
+    Before,
+}
+
+/// Some events of the journal, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalPage {
+    /// The events.
+    pub events: Vec<Envelope>,
+    /// The place up to which this is everything, and after which to go on.
+    pub up_to: Position,
+}
+
+impl Journal {
+    /// The journal in the table `table`.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Enters an event, which has arrived at `now`; once, however often this is done.
+    ///
+    /// # Errors
+    /// When the table does not answer. The event has entered or not: enter it again.
+    pub async fn enter(&self, event: &Envelope, now: Timestamp) -> Result<Entered, TableError> {
+        let key = |position: &Position| {
+            let shard = AttributeValue::N(shard(event.aggregate_id).to_string());
+            HashMap::from([("part".to_owned(), shard), ("position".to_owned(), text(position))])
+        };
+        let entry = |position: &Position| {
+            let mut item = key(position);
+            item.insert("event_type".to_owned(), text(&event.event_type));
+            item.insert("event".to_owned(), AttributeValue::M(encode(event)?));
+            Ok::<Item, TableError>(item)
+        };
+        let is_new = "attribute_not_exists(part)";
+        match place(event, now) {
+            Placing::OnTime(position) => {
+                let put = self.client.put_item().table_name(&self.table).set_item(Some(entry(&position)?));
+                match put.condition_expression(is_new).send().await.map_err(aws_sdk_dynamodb::Error::from) {
+                    Ok(_) => Ok(Entered::OnTime),
+                    Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Ok(Entered::Before),
+                    Err(error) => Err(failed(error)),
+                }
+            }
+            Placing::Late { own, enters } => {
+                let mut note = key(&own);
+                note.insert("entered_at".to_owned(), text(&enters));
+                let put = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
+                let note = put(note).condition_expression(is_new).build().map_err(failed)?;
+                let entry = put(entry(&enters)?).build().map_err(failed)?;
+                let write = self
+                    .client
+                    .transact_write_items()
+                    .transact_items(TransactWriteItem::builder().put(note).build())
+                    .transact_items(TransactWriteItem::builder().put(entry).build());
+                match write.send().await.map_err(aws_sdk_dynamodb::Error::from) {
+                    Ok(_) => Ok(Entered::Late),
+                    Err(aws_sdk_dynamodb::Error::TransactionCanceledException(error))
+                        if error.cancellation_reasons().first().and_then(|reason| reason.code())
+                            == Some("ConditionalCheckFailed") =>
+                    {
+                        Ok(Entered::Before)
+                    }
+                    Err(error) => Err(failed(error)),
+                }
+            }
+        }
+    }
+
+    /// The events after the place `after`, at the time `now`: up to `limit`, in order, of `event_type` where one is given. A
+    /// page may be shorter than that and even empty; only [`JournalPage::up_to`] says how far it goes.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn read(
+        &self,
+        after: &Position,
+        now: Timestamp,
+        event_type: Option<&str>,
+        limit: usize,
+    ) -> Result<JournalPage, TableError> {
+        let end = Position::horizon(now);
+        if *after >= end {
+            return Ok(JournalPage { events: Vec::new(), up_to: after.clone() });
+        }
+        // Twice its part of the page for each shard: enough for most, and little that is read in vain.
+        let of_shard = event_type.map_or(2 * limit.div_ceil(SHARDS.into()), |_| SHARD_ITEMS_OF_TYPE);
+        let shards = (0..SHARDS).map(|shard| self.read_shard(shard, after, &end, event_type, of_shard));
+        let shards = futures_util::future::try_join_all(shards).await?;
+        let (events, up_to) = merge(shards, end, limit);
+        Ok(JournalPage { events, up_to })
+    }
+
+    async fn read_shard(
+        &self,
+        shard: u8,
+        after: &Position,
+        end: &Position,
+        event_type: Option<&str>,
+        limit: usize,
+    ) -> Result<ShardPage, TableError> {
+        let of_type = event_type.map_or("", |_| " AND event_type = :type");
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true) // a replica may be behind by more than the hold-back
+            .key_condition_expression("part = :part AND #position BETWEEN :after AND :end")
+            .filter_expression(format!("attribute_exists(event){of_type}"))
+            .expression_attribute_names("#position", "position")
+            .expression_attribute_values(":part", AttributeValue::N(shard.to_string()))
+            // BETWEEN includes both ends: a blank makes it the next text after the place.
+            .expression_attribute_values(":after", AttributeValue::S(format!("{after} ")))
+            .expression_attribute_values(":end", text(end))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let query = match event_type {
+            Some(event_type) => query.expression_attribute_values(":type", text(event_type)),
+            None => query,
+        };
+        let found = query.send().await.map_err(failed)?;
+        let position = |item: &Item| {
+            let position = item.get("position").and_then(|position| position.as_s().ok());
+            position.map(|text| Position::from_text(text.clone()))
+        };
+        let read_up_to = found.last_evaluated_key.as_ref().and_then(position);
+        let entries = found.items.unwrap_or_default().into_iter().map(|mut item| {
+            let position = position(&item).ok_or_else(|| TableError("an entry has no position".into()))?;
+            match item.remove("event") {
+                Some(AttributeValue::M(event)) => Ok((position, decode(event)?)),
+                _ => Err(TableError("an entry has no event".into())),
+            }
+        });
+        Ok(ShardPage { entries: entries.collect::<Result<_, _>>()?, read_up_to })
+    }
+}
