@@ -50,17 +50,16 @@ fn the_totals_are_the_sum_of_what_happened() {
 }
 
 #[test]
-fn the_journal_has_every_event_of_everybody_in_time_order() {
+fn the_journal_has_every_event_of_everybody_and_is_read_page_by_page() {
     let cloud = Cloud::start();
     let (alice, _) = some_business(&cloud);
     let all = administrate_until(&cloud, "/events?limit=100", |body| {
-        body["items"].as_array().is_some_and(|items| items.iter().any(|item| item["event_type"] == "DebitSettled"))
+        body["items"].as_array().is_some_and(|items| items.len() == 11)
     });
     let items = all["items"].as_array().unwrap();
     let times: Vec<&str> = items.iter().map(|item| item["created_at"].as_str().unwrap()).collect();
-    assert!(times.is_sorted());
     let owners = |name: &str| items.iter().filter(|item| item["metadata"]["user_id"] == name).count();
-    assert_eq!((items.len(), owners("bob") > 0), (11, true), "{all}");
+    assert_eq!((owners("bob"), owners("alice")), (1, 10), "{all}");
     // The same events as the audit trail has, whole.
     let trail = cloud.get(&format!("{alice}/events")).body["items"].clone();
     for event in trail.as_array().unwrap() {
@@ -77,13 +76,14 @@ fn the_journal_has_every_event_of_everybody_in_time_order() {
     assert_eq!(&pages, items);
     let end = cloud.administrate("GET", &path, None).body;
     assert_eq!(end["items"], json!([]));
-    assert!(end["complete_until"].as_str() >= times.last().copied());
+    assert!(end["complete_until"].as_str() >= times.into_iter().max());
 
+    // One that came late stands at the time when it came, so there may be more than are younger.
     let since = items[4]["created_at"].as_str().unwrap();
-    assert_eq!(
-        cloud.administrate("GET", &format!("/events?since={since}&limit=100"), None).body["items"].as_array().unwrap(),
-        &items[4..]
-    );
+    let page = cloud.administrate("GET", &format!("/events?since={since}&limit=100"), None).body;
+    for event in items.iter().filter(|event| event["created_at"].as_str() >= Some(since)) {
+        assert!(page["items"].as_array().unwrap().contains(event), "{event}");
+    }
     let of_type = cloud.administrate("GET", "/events?type=AccountCreated&limit=100", None).body;
     assert_eq!(of_type["items"].as_array().unwrap().len(), 3);
     for query in ["since=yesterday", "type=a%20b", "type=", "limit=0", "cursor=x"] {

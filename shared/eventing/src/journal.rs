@@ -15,9 +15,10 @@ use aggregate::{AggregateId, Envelope, Timestamp};
 /// May be raised, never lowered.
 pub const SHARDS: u8 = 8;
 /// An event that arrives within this time after it was decided enters at its own time.
-const ON_TIME: Duration = Duration::from_secs(2);
-/// How far readers stay behind the clock: [`ON_TIME`], the 4 s that a write may take at most, and 4 s for clocks that differ.
-pub const HOLD_BACK: Duration = Duration::from_secs(10);
+const ON_TIME: Duration = Duration::from_secs(5);
+/// How far readers stay behind the clock: five seconds to arrive, the four that a write may take at most,
+/// and three for clocks that differ.
+pub const HOLD_BACK: Duration = Duration::from_secs(12);
 
 /// A place in the journal. Text order is the journal's order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,7 +157,7 @@ mod tests {
         let at = |seconds: i64| place(&event, Timestamp::from_micros(decided + seconds * second));
         let own = Position::of(&event, event.created_at);
         // Also where this machine's clock is behind the one that decided.
-        assert_eq!([at(-60), at(0), at(2)], [0, 1, 2].map(|_| Placing::OnTime(own.clone())));
+        assert_eq!([at(-60), at(0), at(5)], [0, 1, 2].map(|_| Placing::OnTime(own.clone())));
         let Placing::Late { own: note, enters } = at(3600) else { panic!("is late") };
         assert_eq!(note, own);
         assert!(enters > Position::horizon(Timestamp::from_micros(decided + 3600 * second)));
