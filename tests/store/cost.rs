@@ -3,9 +3,10 @@
 use aggregate::AggregateId;
 use aws::DynamoEventStore;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
-use domain::{Account, AccountCommand, Amount, Currency};
+use domain::{Account, AccountCommand, Amount, Currency, Outcome};
 use eventing::{EventStore, execute};
-use tests::{Engine, Spent, StillHost, command, owner};
+use serde_json::{Value, json};
+use tests::{Edge, Engine, Spent, StillHost, command, owner};
 use uuid::Uuid;
 
 /// Deposits so many times, and gives the version.
@@ -72,5 +73,85 @@ async fn an_items_size_is_counted_as_the_engine_bills_it() {
         let billed = put.consumed_capacity.unwrap().capacity_units.unwrap();
         let counted = aws::item_bytes(&item.into()).div_ceil(1024);
         assert!((billed - f64::from(u32::try_from(counted).unwrap())).abs() < 0.1, "{filler}: {billed} {counted}");
+    }
+}
+
+/// Accounts of Alice's and Bob's, the first with so many entries.
+async fn accounts(edge: &Edge, deposits: u32) -> [AggregateId; 2] {
+    let mut ids = Vec::new();
+    for user in ["alice", "bob"] {
+        let opened = edge.ask(user, "POST /accounts", "/accounts", &[], json!({ "currency": "EUR" })).await;
+        ids.push(opened.body["id"].as_str().unwrap().parse().map(AggregateId).unwrap());
+    }
+    let body = json!({ "amount": "12.34", "currency": "EUR", "description": "Half of 140 characters, which is more than people write on average." });
+    for _ in 0..deposits {
+        let path = format!("/accounts/{}/deposits", ids[0]);
+        let paid = edge.ask("alice", "POST /accounts/{id}/deposits", &path, &[], body.clone()).await;
+        assert_eq!(paid.status, 200, "{paid:?}");
+    }
+    [ids[0], ids[1]]
+}
+
+#[tokio::test]
+async fn a_query_by_id_costs_half_a_read_unit() {
+    let edge = Edge::start().await;
+    let [one, _] = accounts(&edge, 50).await;
+    edge.project(one).await;
+    let half = Spent { requests: 1, read_units: 0.5, write_units: 0.0 };
+    for query in ["", "?min_version=51"] {
+        let path = format!("/accounts/{one}{query}");
+        let answer = edge.ask("alice", "GET /accounts/{id}", &path, &[], Value::Null).await;
+        assert_eq!((answer.status.as_u16(), answer.spent), (200, half), "{query}");
+    }
+    let tag = [("if-none-match", "\"51\"")];
+    let same = edge.ask("alice", "GET /accounts/{id}", &format!("/accounts/{one}"), &tag, Value::Null).await;
+    assert_eq!((same.status.as_u16(), same.spent), (304, half));
+}
+
+#[tokio::test]
+async fn a_statement_page_costs_one_read_unit_more_than_its_bytes_at_most() {
+    let edge = Edge::start().await;
+    let [one, _] = accounts(&edge, 100).await;
+    edge.project(one).await;
+    let path = format!("/accounts/{one}/statement?limit=20");
+    let page = edge.ask("alice", "GET /accounts/{id}/statement", &path, &[], Value::Null).await;
+    assert_eq!(page.body["items"].as_array().unwrap().len(), 20);
+    let table = edge.engine.client.scan().table_name("statement").send().await.unwrap().items.unwrap();
+    let shown = table.iter().filter(|item| item["version"].as_n().unwrap().parse::<u32>().unwrap() > 81);
+    let bytes: usize = shown.map(aws::item_bytes).sum();
+    // Half a unit for each 4 KB, for reads that may be a moment old.
+    let of_bytes = f64::from(u32::try_from(bytes.div_ceil(4096)).unwrap()) / 2.0;
+    assert!(page.spent.read_units <= of_bytes + 1.0, "{:?} for {bytes} bytes", page.spent);
+}
+
+#[tokio::test]
+async fn a_transaction_is_five_appends_from_beginning_to_end() {
+    let edge = Edge::start().await;
+    let [one, other] = accounts(&edge, 1).await;
+    let items = async || edge.engine.client.scan().table_name("events").send().await.unwrap().count;
+    let before = items().await;
+    let order = json!({ "from": one.to_string(), "to": other.to_string(), "amount": "1", "currency": "EUR" });
+    let begun = edge.ask("alice", "POST /transactions", "/transactions", &[], order).await;
+    let id = AggregateId(begun.body["id"].as_str().unwrap().parse().unwrap());
+    let (outcome, spent) = edge.drive(id).await;
+    assert_eq!((outcome, items().await - before), (Outcome::Completed, 5));
+    // An append with a command id is two write units; the first one here had none.
+    assert_eq!((begun.spent.write_units, spent.write_units), (1.0, 8.0));
+}
+
+#[tokio::test]
+async fn a_read_model_of_one_aggregate_costs_one_write_an_event() {
+    let edge = Edge::start().await;
+    let [one, other] = accounts(&edge, 3).await;
+    let order = json!({ "from": one.to_string(), "to": other.to_string(), "amount": "1", "currency": "EUR" });
+    let begun = edge.ask("alice", "POST /transactions", "/transactions", &[], order).await;
+    let transaction = AggregateId(begun.body["id"].as_str().unwrap().parse().unwrap());
+    edge.drive(transaction).await;
+    for id in [one, other, transaction] {
+        for (model, spent) in edge.project(id).await {
+            // A look and a write. The journal needs no look; a row of the totals comes with its counters.
+            let requests = if model == "journal" { 1 } else { 2 };
+            assert_eq!(spent.requests, requests, "{model}");
+        }
     }
 }

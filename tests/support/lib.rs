@@ -3,12 +3,14 @@
 
 mod bank;
 mod cloud;
+mod edge;
 mod engine;
 mod fakes;
 mod meter;
 
 pub use bank::{check, command, deposited, eur, leg, opened, owner, withdrawn};
 pub use cloud::{Answer, Cloud, build_everything, function_binary, repository};
+pub use edge::{Edge, Paid};
 pub use engine::{Engine, dynamodb};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
 pub use meter::{Meter, Spent};

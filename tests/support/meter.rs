@@ -12,9 +12,11 @@ use aws_sdk_dynamodb::{
     },
     error::BoxError,
     operation::{
+        batch_get_item::{BatchGetItemInput, BatchGetItemOutput},
         get_item::{GetItemInput, GetItemOutput},
         put_item::{PutItemInput, PutItemOutput},
         query::{QueryInput, QueryOutput},
+        transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
     },
     types::{ConsumedCapacity, ReturnConsumedCapacity},
 };
@@ -53,13 +55,16 @@ impl Intercept for Meter {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let total = Some(ReturnConsumedCapacity::Total);
-        let input = context.input_mut();
+        let (total, input) = (Some(ReturnConsumedCapacity::Total), context.input_mut());
         if let Some(input) = input.downcast_mut::<PutItemInput>() {
             input.return_consumed_capacity = total;
         } else if let Some(input) = input.downcast_mut::<QueryInput>() {
             input.return_consumed_capacity = total;
         } else if let Some(input) = input.downcast_mut::<GetItemInput>() {
+            input.return_consumed_capacity = total;
+        } else if let Some(input) = input.downcast_mut::<BatchGetItemInput>() {
+            input.return_consumed_capacity = total;
+        } else if let Some(input) = input.downcast_mut::<TransactWriteItemsInput>() {
             input.return_consumed_capacity = total;
         }
         Ok(())
@@ -82,14 +87,19 @@ impl Intercept for Meter {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Ok(output) = context.output_or_error() else { return Ok(()) };
-        let units =
-            |capacity: Option<&ConsumedCapacity>| capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0);
+        let units = |capacity: &[ConsumedCapacity]| -> f64 {
+            capacity.iter().filter_map(ConsumedCapacity::capacity_units).sum()
+        };
         let mut spent = self.0.lock().unwrap();
         if let Some(output) = output.downcast_ref::<PutItemOutput>() {
+            spent.write_units += units(output.consumed_capacity.as_slice());
+        } else if let Some(output) = output.downcast_ref::<TransactWriteItemsOutput>() {
             spent.write_units += units(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<QueryOutput>() {
-            spent.read_units += units(output.consumed_capacity());
+            spent.read_units += units(output.consumed_capacity.as_slice());
         } else if let Some(output) = output.downcast_ref::<GetItemOutput>() {
+            spent.read_units += units(output.consumed_capacity.as_slice());
+        } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
             spent.read_units += units(output.consumed_capacity());
         }
         Ok(())

@@ -1,7 +1,5 @@
 //! Answers reads: from the read tables, and from the events where a caller asks for a version that has not arrived there.
 
-mod handler;
-
 use std::convert::Infallible;
 
 use eventing::System;
@@ -11,7 +9,7 @@ use lambda_http::{Error, Request, run, service_fn};
 async fn main() -> Result<(), Error> {
     aws::init_telemetry();
     let dynamodb = aws::dynamodb()?;
-    let queries = handler::Queries {
+    let queries = account_queries::Queries {
         store: aws::DynamoEventStore::new(dynamodb.clone(), aws::required("EVENTS_TABLE")?),
         accounts: aws::CurrentRows::new(dynamodb.clone(), aws::required("ACCOUNTS_TABLE")?, "account_id"),
         statement: aws::RowHistory::new(dynamodb.clone(), aws::required("STATEMENT_TABLE")?, "account_id"),

@@ -1,7 +1,5 @@
 //! Answers administrators: the journal, and the bank's totals.
 
-mod handler;
-
 use std::convert::Infallible;
 
 use eventing::System;
@@ -11,7 +9,7 @@ use lambda_http::{Error, Request, run, service_fn};
 async fn main() -> Result<(), Error> {
     aws::init_telemetry();
     let dynamodb = aws::dynamodb()?;
-    let queries = handler::Queries {
+    let queries = admin_queries::Queries {
         journal: aws::Journal::new(dynamodb.clone(), aws::required("JOURNAL_TABLE")?),
         totals: aws::Counters::new(dynamodb, aws::required("TOTALS_TABLE")?),
         cursor_keys: aws::RotatedSecret::new(aws::secrets_manager()?, aws::required("CURSOR_KEYS")?),

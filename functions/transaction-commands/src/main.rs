@@ -1,7 +1,5 @@
 //! Begins transactions: money from one account to another.
 
-mod handler;
-
 use std::convert::Infallible;
 
 use eventing::System;
@@ -12,6 +10,7 @@ async fn main() -> Result<(), Error> {
     aws::init_telemetry();
     let store = aws::DynamoEventStore::new(aws::dynamodb()?, aws::required("EVENTS_TABLE")?);
     store.warm_up().await;
-    let answer = async |request: Request| Ok::<_, Infallible>(handler::handle(&store, &System, request).await);
+    let answer =
+        async |request: Request| Ok::<_, Infallible>(transaction_commands::handle(&store, &System, request).await);
     run(service_fn(answer)).await
 }

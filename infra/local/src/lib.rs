@@ -4,7 +4,7 @@
 //! (`bus`), asynchronous invocation (`deliveries`), Secrets Manager (`secrets`), and queues for what failed (`durable`). Everything that it knows of the
 //! application comes from the template. It listens on loopback only and needs no account, no container and no network.
 //!
-//! A program; it is a library only so that tests may read the template as it does.
+//! A program; it is a library only so that tests may read the template and have secrets as it does.
 
 mod aws_json;
 mod binaries;
@@ -26,6 +26,8 @@ mod secrets;
 mod stream_table;
 mod streams;
 pub mod template;
+
+pub use secrets::Secrets;
 
 use clap::Parser;
 use options::Options;

@@ -4,6 +4,7 @@
 //! previous one.
 
 use crate::aws_json;
+use crate::data::Data;
 use crate::durable::Durable;
 use crate::names;
 use axum::Router;
@@ -24,8 +25,8 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// The secrets, by name.
 pub struct Secrets {
-    pub names: Vec<String>,
-    pub durable: Arc<Durable>,
+    pub(crate) names: Vec<String>,
+    pub(crate) durable: Arc<Durable>,
 }
 
 #[derive(Deserialize)]
@@ -41,7 +42,18 @@ fn current() -> String {
 }
 
 impl Secrets {
+    /// Secrets that nobody keeps.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn in_memory(names: Vec<String>) -> rusqlite::Result<Self> {
+        Ok(Self { names, durable: Arc::new(Durable::open(&Data::in_memory().cloud_file())?) })
+    }
+
     /// Answers Secrets Manager's API on `listener` for ever.
+    ///
+    /// # Errors
+    /// When the listener fails.
     pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
         axum::serve(listener, Router::new().route("/", post(handle)).with_state(Arc::new(self))).await
     }

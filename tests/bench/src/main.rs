@@ -2,6 +2,8 @@
 //! every machine; times and memory are this machine's. `--json` prints the same for machines.
 #![allow(clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
 
+mod operations;
+
 use std::time::{Duration, Instant};
 
 use aggregate::AggregateId;
@@ -19,9 +21,10 @@ const VISIBLE_SAMPLES: usize = 200;
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let commands = runtime.block_on(commands());
+    let operations = runtime.block_on(operations::count());
     let pipeline = pipeline();
     if std::env::args().any(|argument| argument == "--json") {
-        println!("{}", json!({ "commands": commands, "pipeline": pipeline }));
+        println!("{}", json!({ "commands": commands, "operations": operations, "pipeline": pipeline }));
         return;
     }
     println!("A deposit, counted by the engine as DynamoDB bills it\n");
@@ -35,6 +38,12 @@ fn main() {
             text("read_units"),
             text("write_units")
         );
+    }
+    println!("\nEach operation, on an account of 200 events\n");
+    println!("{:<40} {:>9} {:>11} {:>12}", "operation", "requests", "read units", "write units");
+    for row in &operations {
+        let [requests, read, write] = ["requests", "read_units", "write_units"].map(|name| row[name].to_string());
+        println!("{:<40} {requests:>9} {read:>11} {write:>12}", row["operation"].as_str().unwrap());
     }
     println!("\nThe local cloud on this machine\n");
     for (name, value) in pipeline.as_object().unwrap() {
