@@ -78,14 +78,3 @@ fn a_missing_variable_stops_a_function_at_init_and_is_named() {
         assert!(function.environment.keys().any(|name| said.contains(name)), "{}: {said}", function.name);
     }
 }
-
-#[test]
-fn the_routes_that_the_edge_knows_are_the_templates() {
-    let template = local::template::load(&tests::repository().join("template.yaml")).unwrap();
-    let mut of_template: Vec<String> =
-        template.routes.iter().filter(|route| route.path != "$default").map(local::template::Route::key).collect();
-    let mut of_edge: Vec<String> = api::ROUTES.iter().map(|(method, path)| format!("{method} {path}")).collect();
-    of_template.sort();
-    of_edge.sort();
-    assert_eq!(of_template, of_edge);
-}

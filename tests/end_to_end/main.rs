@@ -4,6 +4,7 @@
 mod authorization;
 mod bad_input;
 mod bank;
+mod contract;
 mod cursors;
 mod faults;
 mod history;

@@ -3,6 +3,7 @@
 
 mod account;
 mod commands;
+mod contract;
 mod golden_events;
 mod projections;
 mod publishing;

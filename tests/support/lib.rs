@@ -3,6 +3,7 @@
 
 mod bank;
 mod cloud;
+mod contract;
 mod edge;
 mod engine;
 mod fakes;
@@ -10,6 +11,7 @@ mod meter;
 
 pub use bank::{check, command, deposited, eur, leg, opened, owner, withdrawn};
 pub use cloud::{Answer, Cloud, build_everything, function_binary, repository};
+pub use contract::{Contract, form};
 pub use edge::{Edge, Paid};
 pub use engine::{Engine, dynamodb};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};

@@ -34,7 +34,8 @@ async fn create(store: &impl EventStore, host: &impl Host, call: &Call) -> Resul
         Some(command_id) => command_id.creates(Account::TYPE),
         None => AggregateId(host.new_id()),
     };
-    let command = Command { aggregate_id, body, metadata, expected_version: None, deadline: call.deadline() };
+    let command =
+        Command { aggregate_id, body, metadata, expected_version: call.if_match()?, deadline: call.deadline() };
     let version = decide(store, host, &command).await?;
     call.created(StatusCode::CREATED, "/accounts", aggregate_id, version)
 }

@@ -1,9 +1,13 @@
 //! Request bodies.
 
-use aggregate::UserId;
+use std::collections::BTreeMap;
+
+use aggregate::{AggregateId, UserId};
 use domain::{AccountCommand, Amount, Currency, Description, InvalidAmount, Order};
 use lambda_http::{Body, http::HeaderValue};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
 
 use crate::{FieldError, Problem};
 
@@ -11,18 +15,25 @@ use crate::{FieldError, Problem};
 const BODY_BYTES_MAX: usize = 8 * 1024;
 
 /// `POST /accounts`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = a_currency)]
 pub struct CreateAccountBody {
+    /// An ISO 4217 code.
     currency: String,
 }
 
 /// `POST /accounts/{id}/deposits` and `.../withdrawals`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = an_amount)]
 pub struct MoneyBody {
+    /// Decimal text with at most the decimals of the currency.
     amount: String,
+    /// The account's.
     currency: String,
+    /// Shown beside the movement to whom it concerns.
+    #[schemars(with = "Option<Description>")]
     description: Option<String>,
 }
 
@@ -48,10 +59,13 @@ impl MoneyBody {
 }
 
 /// `PUT /accounts/{id}/overdraft-limit`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = an_amount_or_zero)]
 pub struct OverdraftLimitBody {
+    /// Decimal text with at most the decimals of the currency; zero for none.
     amount: String,
+    /// The account's.
     currency: String,
 }
 
@@ -72,13 +86,22 @@ impl OverdraftLimitBody {
 }
 
 /// `POST /transactions`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = an_amount)]
 pub struct TransactionBody {
+    /// An account of the caller's.
+    #[schemars(with = "AggregateId")]
     from: String,
+    /// Any account.
+    #[schemars(with = "AggregateId")]
     to: String,
+    /// Decimal text with at most the decimals of the currency.
     amount: String,
+    /// That of both accounts.
     currency: String,
+    /// Shown beside the movement to both owners.
+    #[schemars(with = "Option<Description>")]
     description: Option<String>,
 }
 
@@ -124,6 +147,44 @@ fn money(
 
 fn currency(code: &str) -> Result<Currency, FieldError> {
     Currency::from_code(code).map_err(|error| FieldError::field("currency", &error))
+}
+
+/// Says in a schema which currencies there are.
+fn a_currency(schema: &mut Schema) {
+    let codes: Vec<&str> = Currency::all().map(Currency::code).collect();
+    if let Some(currency) = schema.pointer_mut("/properties/currency") {
+        currency["enum"] = json!(codes);
+    }
+}
+
+/// Says in a schema what [`Amount::parse`] takes.
+fn an_amount(schema: &mut Schema) {
+    by_decimals(schema, "(?!0(\\.0*)?$)");
+}
+
+/// The same, and zero.
+fn an_amount_or_zero(schema: &mut Schema) {
+    by_decimals(schema, "");
+}
+
+/// An amount's form depends on how many decimals its currency has.
+fn by_decimals(schema: &mut Schema, except: &str) {
+    let mut codes: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for currency in Currency::all() {
+        codes.entry(currency.minor_digits()).or_default().push(currency.code());
+    }
+    let digits_max = Amount::MINOR_UNITS_MAX.ilog10();
+    let forms = codes.into_iter().map(|(decimals, codes)| {
+        let whole = digits_max - decimals;
+        let (some, zeros) = match decimals {
+            0 => (String::new(), String::new()),
+            decimals => (format!("(\\.[0-9]{{1,{decimals}}})?"), format!("(\\.0{{1,{decimals}}})?")),
+        };
+        let (rest, pattern_max) = (whole - 1, format!("10{{{whole}}}{zeros}"));
+        let amount = format!("^{except}((0|[1-9][0-9]{{0,{rest}}}){some}|{pattern_max})$");
+        json!({ "properties": { "currency": { "enum": codes }, "amount": { "pattern": amount } } })
+    });
+    schema.insert("anyOf".to_owned(), forms.collect());
 }
 
 /// Reads a JSON body.

@@ -25,7 +25,7 @@ pub const PAGE_ROWS_MAX: usize = 100;
 /// What a client may choose as idempotency key.
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 /// Twice what the longest one has today.
-const EVENT_TYPE_CHARS_MAX: usize = 40;
+pub(crate) const EVENT_TYPE_CHARS_MAX: usize = 40;
 /// Kept free at the end of an invocation, to answer before Lambda ends it.
 const ANSWER_MARGIN_MICROS: i64 = 500_000;
 

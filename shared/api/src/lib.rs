@@ -8,18 +8,20 @@
 //! | `views.rs` | what answers look like |
 //! | `problem.rs` | every error a client can see, by RFC 9457 |
 //! | `cursor.rs` | places in lists |
-//! | `routes.rs` | the paths of the API, to tell a wrong method from an unknown path |
+//! | `operations.rs`, `openapi.rs` | every operation in one table, and the contract that is made from it |
 
 mod body;
 mod call;
 mod cursor;
+mod openapi;
+mod operations;
 mod problem;
-mod routes;
 mod views;
 
 pub use body::{CreateAccountBody, MoneyBody, OverdraftLimitBody, TransactionBody};
 pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response};
 pub use cursor::CursorKeys;
+pub use openapi::{Example, OpenApi, openapi};
+pub use operations::{OPERATIONS, Operation, no_such_route};
 pub use problem::{FieldError, Problem};
-pub use routes::{ROUTES, no_such_route};
 pub use views::{AccountView, Changed, JournalView, StatementEntryView, TotalView, TotalsView, TransactionView};

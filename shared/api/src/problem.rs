@@ -19,10 +19,10 @@ pub struct Problem {
 
 /// What a client can branch on.
 #[derive(Debug)]
-struct Kind {
-    name: &'static str,
-    status: StatusCode,
-    title: &'static str,
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) title: &'static str,
 }
 
 /// One mistake in a request: a place in the body (JSON pointer, RFC 6901) or the name of a query parameter.
@@ -56,6 +56,8 @@ impl FieldError {
 macro_rules! kinds {
     ($($constant:ident $name:literal $status:ident $title:literal)*) => {
         $(const $constant: Kind = Kind { name: $name, status: StatusCode::$status, title: $title };)*
+        /// Every problem that there is.
+        pub(crate) const KINDS: &[Kind] = &[$($constant),*];
     };
 }
 

@@ -2,12 +2,16 @@
 
 use aggregate::{AggregateId, Envelope, Timestamp, UserId, Version};
 use domain::{AccountRow, Currency, Description, Outcome, Refusal, Side, StatementEntry, Status, TransactionRow};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Reader;
 
+/// Decimal text with the currency's decimals.
+const MONEY: &str = r"^-?[0-9]+(\.[0-9]+)?$";
+
 /// The answer to a command.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Changed {
     /// The aggregate.
     pub id: AggregateId,
@@ -16,13 +20,17 @@ pub struct Changed {
 }
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AccountView {
     id: AggregateId,
     owner: UserId,
     currency: Currency,
+    #[schemars(regex(pattern = MONEY))]
     balance: String,
+    /// What can be taken out.
+    #[schemars(regex(pattern = MONEY))]
     available: String,
+    #[schemars(regex(pattern = MONEY))]
     overdraft_limit: String,
     status: Status,
     version: Version,
@@ -50,12 +58,16 @@ impl From<AccountRow> for AccountView {
 }
 
 /// A line of a statement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StatementEntryView {
     version: Version,
     #[serde(rename = "type")]
     event_type: String,
+    /// Negative where it went out.
+    #[schemars(regex(pattern = MONEY))]
     amount: String,
+    /// After it.
+    #[schemars(regex(pattern = MONEY))]
     balance: String,
     currency: Currency,
     occurred_at: Timestamp,
@@ -79,14 +91,16 @@ impl From<StatementEntry> for StatementEntryView {
 }
 
 /// A transaction.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TransactionView {
     id: AggregateId,
     from: AggregateId,
     to: AggregateId,
+    #[schemars(regex(pattern = MONEY))]
     amount: String,
     currency: Currency,
     description: Option<Description>,
+    #[schemars(extend("enum" = ["initiated", "completed", "failed"]))]
     status: &'static str,
     /// For whom the money belongs to, only: why it did not go is nobody else's business.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,7 +111,7 @@ pub struct TransactionView {
 }
 
 /// Why a transaction failed: for programs, and for people.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FailureView {
     side: Side,
     code: Refusal,
@@ -151,7 +165,8 @@ fn reason(side: Side, refusal: Refusal) -> String {
 }
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{V}")]
 pub(crate) struct PageView<V> {
     pub(crate) items: Vec<V>,
     /// Continues the list; `null` at its end.
@@ -159,9 +174,10 @@ pub(crate) struct PageView<V> {
 }
 
 /// A page of the journal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct JournalView {
     /// Events, oldest first.
+    #[schemars(with = "Vec<EventView>")]
     pub items: Vec<Envelope>,
     /// The page and those before it have every event up to here. Some seconds behind the clock at the end of the journal.
     pub complete_until: Option<Timestamp>,
@@ -170,7 +186,7 @@ pub struct JournalView {
 }
 
 /// What the bank holds and moves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TotalsView {
     /// Today, in UTC.
     pub day: String,
@@ -179,11 +195,15 @@ pub struct TotalsView {
 }
 
 /// What the bank holds and moves in one currency.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TotalView {
     currency: Currency,
     accounts_open: i128,
+    /// On all accounts; what a transaction under way has taken out is on none.
+    #[schemars(regex(pattern = MONEY))]
     money_held: String,
+    /// Paid in, paid out and arrived from other accounts.
+    #[schemars(regex(pattern = MONEY))]
     money_moved_today: String,
 }
 
@@ -195,3 +215,8 @@ impl TotalView {
         Self { currency, accounts_open, money_held, money_moved_today }
     }
 }
+
+/// An event, as on the bus; `infra/schemas` describes the data of each type.
+#[derive(JsonSchema)]
+#[schemars(transparent, rename = "Event")]
+pub(crate) struct EventView(#[expect(dead_code, reason = "a schema only")] Envelope);

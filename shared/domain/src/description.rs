@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 /// One line of text, 1 to [`Description::CHARS_MAX`] characters, without control characters. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(extend("minLength" = 1, "maxLength" = 140))]
+#[schemars(extend(
+    "minLength" = 1,
+    "maxLength" = 140,
+    "pattern" = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]*$"
+))]
 pub struct Description(String);
 
 /// A text that is no description.

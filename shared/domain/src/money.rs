@@ -3,6 +3,7 @@
 
 use std::{fmt, num::NonZeroU64};
 
+use iso_currency::IntoEnumIterator as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,11 @@ impl Currency {
         let iso = iso_currency::Currency::from_code(code).ok_or(UnknownCurrency)?;
         let minor_digits = iso.exponent().ok_or(UnknownCurrency)?;
         Ok(Self { iso, minor_digits: minor_digits.into() })
+    }
+
+    /// All currencies, in the order of their codes.
+    pub fn all() -> impl Iterator<Item = Self> {
+        iso_currency::Currency::iter().filter_map(|iso| Self::from_code(iso.code()).ok())
     }
 
     /// The ISO 4217 code.

@@ -118,6 +118,7 @@ mod tests {
 
     fn route(scopes: &[&str]) -> Route {
         Route {
+            name: String::new(),
             method: "GET".to_owned(),
             path: "/".to_owned(),
             function: String::new(),

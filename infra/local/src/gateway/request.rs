@@ -126,9 +126,16 @@ mod tests {
 
     fn event(request: Request<&str>) -> Value {
         let (method, path, function) = ("ANY".to_owned(), "/things/{id}".to_owned(), String::new());
-        let routes =
-            Routes::new(vec![Route { method, path, function, authorized: true, scopes: vec![], example: None }])
-                .unwrap();
+        let routes = Routes::new(vec![Route {
+            name: String::new(),
+            method,
+            path,
+            function,
+            authorized: true,
+            scopes: vec![],
+            example: None,
+        }])
+        .unwrap();
         let (head, body) = request.into_parts();
         let found = routes.find("GET", head.uri.path()).unwrap();
         payload(&head, body.as_bytes(), &found, "127.0.0.1:5000".parse().unwrap(), Some(json!("the caller")))

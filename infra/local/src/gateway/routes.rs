@@ -94,7 +94,7 @@ mod tests {
         let route = |key: &&str| {
             let (method, path) = key.split_once(' ').unwrap_or((ANY, key));
             let (method, path, function) = (method.to_owned(), path.to_owned(), String::new());
-            Route { method, path, function, authorized: true, scopes: vec![], example: None }
+            Route { name: String::new(), method, path, function, authorized: true, scopes: vec![], example: None }
         };
         Routes::new(keys.iter().map(route).collect()).unwrap()
     }

@@ -73,6 +73,8 @@ pub struct Authorizer {
 /// A route of the HTTP API.
 #[derive(Debug, Clone)]
 pub struct Route {
+    /// What the template calls it.
+    pub name: String,
     /// A method or `ANY`.
     pub method: String,
     /// A path with `{parameters}`, or `$default`.

@@ -115,6 +115,7 @@ impl Reader<'_> {
                     return Err(at.child("PayloadFormatVersion").refuse("only 2.0 is played"));
                 }
                 template.routes.push(Route {
+                    name: name.clone(),
                     method: event.method.to_uppercase(),
                     path: event.path,
                     function: function.to_owned(),

@@ -1,0 +1,345 @@
+//! Every operation of the API, in one table: what the contract (`infra/openapi.yaml`) is made from. The gateway routes by the
+//! template, and a test holds the two against each other.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use crate::{
+    AccountView, CreateAccountBody, JournalView, MoneyBody, OverdraftLimitBody, Problem, StatementEntryView,
+    TotalsView, TransactionBody, TransactionView,
+    call::{EVENT_TYPE_CHARS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX},
+    views::{Changed, EventView, PageView},
+};
+
+/// Makes the schema of a type.
+pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// One operation.
+pub struct Operation {
+    /// The method.
+    pub method: &'static str,
+    /// The path, with `{parameters}`.
+    pub path: &'static str,
+    /// What it is called, here and in the template.
+    pub id: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// Of a caller's token.
+    pub scope: &'static str,
+    pub(crate) parameters: &'static [Parameter],
+    pub(crate) body: Option<SchemaOf>,
+    /// The status of a success, and what comes with it.
+    pub(crate) success: (u16, SchemaOf),
+    /// The problems that are its own: those of its form come by themselves.
+    pub(crate) refusals: &'static [&'static str],
+}
+
+/// A parameter of the query or a header.
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    pub(crate) place: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) schema: fn() -> Value,
+}
+
+const fn query(name: &'static str, description: &'static str, schema: fn() -> Value) -> Parameter {
+    Parameter { name, place: "query", description, schema }
+}
+
+const fn header(name: &'static str, description: &'static str, schema: fn() -> Value) -> Parameter {
+    Parameter { name, place: "header", description, schema }
+}
+
+fn version() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX })
+}
+
+fn instant() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+const LIMIT: Parameter = query(
+    "limit",
+    "How many items the page may have.",
+    || json!({ "type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": PAGE_ROWS_DEFAULT }),
+);
+const CURSOR: Parameter = query(
+    "cursor",
+    "The `next_cursor` of the page before, of the same query.",
+    || json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
+);
+const MIN_VERSION: Parameter = query(
+    "min_version",
+    "Answers with at least this version, or with `not-yet`.",
+    || json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
+);
+const IF_NONE_MATCH: Parameter = header(
+    "If-None-Match",
+    "The `ETag` of an answer that you have: 304 if it is still good.",
+    || json!({ "type": "string" }),
+);
+const IDEMPOTENCY_KEY: Parameter = header(
+    "Idempotency-Key",
+    "The same key with the same request has one effect and one answer, for ever.",
+    || json!({ "type": "string", "pattern": "^[!-~]{1,255}$" }),
+);
+const IF_MATCH: Parameter = header(
+    "If-Match",
+    "The `ETag` that you decided on: 412 if there is another by now.",
+    || json!({ "type": "string", "pattern": "^(\\*|\"(0|[1-9][0-9]{0,17})\")$" }),
+);
+const CORRELATION_ID: Parameter = header(
+    "X-Correlation-Id",
+    "Joins everything that the request leads to. Made where there is none; always answered.",
+    || json!({ "type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$" }),
+);
+
+const COMMAND: &[Parameter] = &[IDEMPOTENCY_KEY, IF_MATCH, CORRELATION_ID];
+const PAGE: &[Parameter] = &[LIMIT, CURSOR];
+
+const READ: &str = "daybook/read";
+const WRITE: &str = "daybook/write";
+use crate::ADMIN_SCOPE as ADMIN;
+
+/// All of them.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        method: "POST",
+        path: "/accounts",
+        id: "CreateAccount",
+        summary: "Opens an account of the caller's.",
+        scope: WRITE,
+        parameters: COMMAND,
+        body: Some(of::<CreateAccountBody>),
+        success: (201, of::<Changed>),
+        refusals: &["already-open"],
+    },
+    Operation {
+        method: "GET",
+        path: "/accounts",
+        id: "ListAccounts",
+        summary: "The caller's accounts, oldest first.",
+        scope: READ,
+        parameters: PAGE,
+        body: None,
+        success: (200, of::<PageView<AccountView>>),
+        refusals: &[],
+    },
+    Operation {
+        method: "GET",
+        path: "/accounts/{id}",
+        id: "GetAccount",
+        summary: "An account as it stands, or as it stood.",
+        scope: READ,
+        parameters: &[
+            MIN_VERSION,
+            query("version", "As of this version.", version),
+            query("at", "As of this instant. Not together with `version`.", instant),
+            IF_NONE_MATCH,
+        ],
+        body: None,
+        success: (200, of::<AccountView>),
+        refusals: &[],
+    },
+    Operation {
+        method: "POST",
+        path: "/accounts/{id}/deposits",
+        id: "DepositMoney",
+        summary: "Puts money in.",
+        scope: WRITE,
+        parameters: COMMAND,
+        body: Some(of::<MoneyBody>),
+        success: (200, of::<Changed>),
+        refusals: &["currency-mismatch", "balance-too-large", "account-closed", "account-frozen"],
+    },
+    Operation {
+        method: "POST",
+        path: "/accounts/{id}/withdrawals",
+        id: "WithdrawMoney",
+        summary: "Takes money out.",
+        scope: WRITE,
+        parameters: COMMAND,
+        body: Some(of::<MoneyBody>),
+        success: (200, of::<Changed>),
+        refusals: &["currency-mismatch", "insufficient-funds", "account-closed", "account-frozen"],
+    },
+    Operation {
+        method: "POST",
+        path: "/accounts/{id}/close",
+        id: "CloseAccount",
+        summary: "Closes an account that is empty and has no transaction under way.",
+        scope: WRITE,
+        parameters: COMMAND,
+        body: None,
+        success: (200, of::<Changed>),
+        refusals: &["account-not-empty", "transactions-under-way", "account-frozen"],
+    },
+    Operation {
+        method: "POST",
+        path: "/accounts/{id}/freeze",
+        id: "FreezeAccount",
+        summary: "Stops all movements of an account's money.",
+        scope: ADMIN,
+        parameters: COMMAND,
+        body: None,
+        success: (200, of::<Changed>),
+        refusals: &["account-closed"],
+    },
+    Operation {
+        method: "POST",
+        path: "/accounts/{id}/unfreeze",
+        id: "UnfreezeAccount",
+        summary: "Lets money move again.",
+        scope: ADMIN,
+        parameters: COMMAND,
+        body: None,
+        success: (200, of::<Changed>),
+        refusals: &["account-closed"],
+    },
+    Operation {
+        method: "PUT",
+        path: "/accounts/{id}/overdraft-limit",
+        id: "SetOverdraftLimit",
+        summary: "Sets how far the balance may go below zero.",
+        scope: ADMIN,
+        parameters: COMMAND,
+        body: Some(of::<OverdraftLimitBody>),
+        success: (200, of::<Changed>),
+        refusals: &["currency-mismatch", "overdraft-in-use", "account-closed"],
+    },
+    Operation {
+        method: "GET",
+        path: "/accounts/{id}/statement",
+        id: "GetStatement",
+        summary: "What moved an account's money, with the balance after it, newest first.",
+        scope: READ,
+        parameters: &[
+            query("from", "Entries of this instant and later.", instant),
+            query("to", "Entries before this instant.", instant),
+            MIN_VERSION,
+            LIMIT,
+            CURSOR,
+        ],
+        body: None,
+        success: (200, of::<PageView<StatementEntryView>>),
+        refusals: &[],
+    },
+    Operation {
+        method: "GET",
+        path: "/accounts/{id}/events",
+        id: "GetEvents",
+        summary: "The audit trail of an account: every event with who, when and why, oldest first.",
+        scope: READ,
+        parameters: PAGE,
+        body: None,
+        success: (200, of::<PageView<EventView>>),
+        refusals: &[],
+    },
+    Operation {
+        method: "GET",
+        path: "/accounts/{id}/transactions",
+        id: "ListTransactions",
+        summary: "The transactions from and to an account, newest first.",
+        scope: READ,
+        parameters: PAGE,
+        body: None,
+        success: (200, of::<PageView<TransactionView>>),
+        refusals: &[],
+    },
+    Operation {
+        method: "POST",
+        path: "/transactions",
+        id: "InitiateTransaction",
+        summary: "Begins to move money from an account of the caller's to another account.",
+        scope: WRITE,
+        parameters: COMMAND,
+        body: Some(of::<TransactionBody>),
+        success: (202, of::<Changed>),
+        refusals: &["not-found", "currency-mismatch", "same-account"],
+    },
+    Operation {
+        method: "GET",
+        path: "/transactions/{id}",
+        id: "GetTransaction",
+        summary: "A transaction as it stands.",
+        scope: READ,
+        parameters: &[MIN_VERSION, IF_NONE_MATCH],
+        body: None,
+        success: (200, of::<TransactionView>),
+        refusals: &[],
+    },
+    Operation {
+        method: "GET",
+        path: "/events",
+        id: "ListEvents",
+        summary: "The journal: every event of every account and transaction, oldest first.",
+        scope: ADMIN,
+        parameters: &[
+            query("since", "Events of this instant and later.", instant),
+            query(
+                "type",
+                "Events of this type only.",
+                || json!({ "type": "string", "pattern": format!("^[A-Za-z]{{1,{EVENT_TYPE_CHARS_MAX}}}$") }),
+            ),
+            LIMIT,
+            CURSOR,
+        ],
+        body: None,
+        success: (200, of::<JournalView>),
+        refusals: &[],
+    },
+    Operation {
+        method: "GET",
+        path: "/totals",
+        id: "GetTotals",
+        summary: "What the bank holds and moves, by currency.",
+        scope: ADMIN,
+        parameters: &[],
+        body: None,
+        success: (200, of::<TotalsView>),
+        refusals: &[],
+    },
+];
+
+impl Operation {
+    /// Whether it changes something.
+    #[must_use]
+    pub fn is_command(&self) -> bool {
+        self.method != "GET"
+    }
+
+    pub(crate) fn takes(&self, parameter: &str) -> bool {
+        self.parameters.iter().any(|known| known.name == parameter)
+    }
+}
+
+/// The problem of a request that matches no route.
+#[must_use]
+pub fn no_such_route(path: &str) -> Problem {
+    let of_path = |template: &str| {
+        let (template, path) = (template.split('/'), path.trim_end_matches('/').split('/'));
+        template.clone().count() == path.clone().count()
+            && template.zip(path).all(|(part, given)| part == given || (part.starts_with('{') && !given.is_empty()))
+    };
+    let allowed: Vec<&str> =
+        OPERATIONS.iter().filter(|operation| of_path(operation.path)).map(|operation| operation.method).collect();
+    if allowed.is_empty() { Problem::no_such_route() } else { Problem::method_not_allowed(&allowed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_path_says_what_it_takes() {
+        assert_eq!(no_such_route("/accounts").allow(), Some("POST, GET"));
+        assert_eq!(no_such_route("/accounts/1").allow(), Some("GET"));
+        assert_eq!(no_such_route("/accounts/1/deposits").allow(), Some("POST"));
+        assert_eq!(no_such_route("/accounts/1/nothing").allow(), None);
+        assert_eq!(no_such_route("/").allow(), None);
+    }
+}

@@ -1,0 +1,70 @@
+//! The contract is what the code says, and the template has the same routes.
+
+use std::collections::BTreeSet;
+
+use api::{OPERATIONS, openapi};
+use serde_json::json;
+use tests::{Contract, repository};
+
+#[test]
+fn the_checked_in_document_is_what_the_code_makes() {
+    let contract = Contract::read();
+    let made = serde_json::to_value(openapi(&contract.examples())).unwrap();
+    let checked_in = serde_json::to_value(contract.document()).unwrap();
+    assert!(made == checked_in, "run `UPDATE_CONTRACT=1 cargo test -p tests contract` and look at the difference");
+}
+
+#[test]
+fn the_template_has_the_same_routes_with_the_same_names_and_scopes() {
+    let template = std::fs::read_to_string(repository().join("template.yaml")).unwrap();
+    let routes = local::template::load(&repository().join("template.yaml")).unwrap().routes;
+    let routes = routes.iter().filter(|route| route.path != "$default");
+    let of_template: BTreeSet<_> = routes
+        .map(|route| (route.method.clone(), route.path.clone(), route.scopes.clone(), route.name.clone()))
+        .collect();
+    let of_edge: BTreeSet<_> = OPERATIONS
+        .iter()
+        .map(|it| (it.method.to_owned(), it.path.to_owned(), vec![it.scope.to_owned()], it.id.to_owned()))
+        .collect();
+    assert_eq!(of_template, of_edge);
+    assert!(template.contains("$default"), "what matches no route is answered by the functions");
+}
+
+#[test]
+fn the_document_refuses_what_the_api_refuses() {
+    let contract = Contract::read();
+    let objection = |amount: &str, currency: &str| {
+        let body = json!({ "amount": amount, "currency": currency });
+        contract.objection_to_request("POST", "/accounts/{id}/deposits", &body)
+    };
+    for (amount, currency) in
+        [("12.34", "EUR"), ("0.5", "EUR"), ("1", "JPY"), ("1.234", "KWD"), ("10000000000.00", "EUR"), ("0.0001", "CLF")]
+    {
+        assert_eq!(objection(amount, currency), None, "{amount} {currency}");
+    }
+    for (amount, currency) in [
+        ("0", "EUR"),
+        ("0.00", "EUR"),
+        ("0.001", "EUR"),
+        ("1.0", "JPY"),
+        ("10000000001", "EUR"),
+        ("007", "EUR"),
+        ("-1", "EUR"),
+        ("1e3", "EUR"),
+        ("1.", "EUR"),
+        ("1", "XAU"),
+        ("1", "eur"),
+    ] {
+        assert!(objection(amount, currency).is_some(), "{amount} {currency}");
+    }
+    let zero = json!({ "amount": "0", "currency": "EUR" });
+    assert_eq!(contract.objection_to_request("PUT", "/accounts/{id}/overdraft-limit", &zero), None);
+    for body in [
+        json!({ "amount": 1, "currency": "EUR" }),
+        json!({ "amount": "1", "currency": "EUR", "owner": "bob" }),
+        json!({ "amount": "1", "currency": "EUR", "description": "a\nb" }),
+        json!({ "amount": "1", "currency": "EUR", "description": "x".repeat(141) }),
+    ] {
+        assert!(contract.objection_to_request("POST", "/accounts/{id}/deposits", &body).is_some(), "{body}");
+    }
+}
