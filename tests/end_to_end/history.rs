@@ -36,7 +36,12 @@ fn an_account_is_seen_as_of_any_version_and_any_time() {
     assert_eq!(cloud.get(&format!("{account}?at=2100-01-01T00:00:00Z")).body["version"], 6);
     let early = cloud.get(&format!("{account}?version=7"));
     assert_eq!((early.status, early.problem(), &early.body["current_version"]), (409, "not-yet", &json!(6)));
-    for bad in ["version=0", "version=x", "version=-1", "at=yesterday", "version=1&at=2026-01-01T00:00:00Z"] {
+    for (both, version) in
+        [("version=2&at=2100-01-01T00:00:00Z".to_owned(), 2), (format!("version=5&at={}", times[2]), 3)]
+    {
+        assert_eq!(cloud.get(&format!("{account}?{both}")).body["version"], version, "{both}");
+    }
+    for bad in ["version=0", "version=x", "version=-1", "at=yesterday"] {
         assert_eq!(cloud.get(&format!("{account}?{bad}")).problem(), "invalid-request", "{bad}");
     }
 }

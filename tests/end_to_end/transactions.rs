@@ -90,6 +90,23 @@ fn what_cannot_be_paid_fails_with_a_reason_and_the_money_is_back() {
 }
 
 #[test]
+fn an_id_of_one_thing_names_no_other() {
+    let cloud = Cloud::start();
+    let (from, to) = (cloud.open_account("EUR"), cloud.open_account("EUR"));
+    let path = pay(&cloud, &from, &to, "1").header("location").to_owned();
+    cloud.eventually(&path, |answer| answer.body["status"] == "failed");
+    let (transaction, account) =
+        (path.replace("/transactions/", "/accounts/"), from.replace("/accounts/", "/transactions/"));
+    for wrong in [transaction.clone(), format!("{transaction}?version=1"), format!("{transaction}/events"), account] {
+        let answer = cloud.get(&wrong);
+        assert_eq!((answer.status, answer.problem()), (404, "not-found"), "{wrong}: {answer:?}");
+    }
+    assert_eq!(cloud.post(&format!("{transaction}/deposits"), &money("1")).problem(), "not-found");
+    assert_eq!(pay(&cloud, &transaction, &to, "1").problem(), "not-found");
+    assert_eq!(cloud.get(&path).body["version"], 2, "nothing was appended");
+}
+
+#[test]
 fn an_account_is_closed_frozen_and_overdrawn_by_its_rules() {
     let cloud = Cloud::start();
     let account = cloud.open_account("EUR");

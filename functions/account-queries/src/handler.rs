@@ -47,16 +47,20 @@ impl Queries {
         let (reader, min_version) = (call.reader()?, call.min_version()?.unwrap_or(0));
         let (version, at) = (call.as_of_version()?, call.instant("at")?);
         let row = self.visible(&reader, call.id()?, version.unwrap_or(min_version)).await?;
-        let row = match (version, at) {
-            (Some(_), Some(_)) => return Err(Problem::either_or("version", "at")),
-            (None, None) => row,
-            (Some(version), None) => past(&row, load(&self.store, row.account_id, version).await?)?,
-            (None, Some(at)) => past(&row, load_at(&self.store, row.account_id, at).await?)?,
-        };
-        let wanted = version.unwrap_or(min_version);
-        if row.version < wanted {
+        if row.version < version.unwrap_or(min_version) {
             return Err(Problem::not_yet(row.version));
         }
+        let until = match at {
+            Some(at) => {
+                let then = load_at::<Account>(&self.store, row.account_id, at).await?;
+                Some(then.version.min(version.unwrap_or(Version::MAX)))
+            }
+            None => version,
+        };
+        let row = match until {
+            Some(until) => past(&row, load(&self.store, row.account_id, until).await?)?,
+            None => row,
+        };
         call.tagged(row.version, &AccountView::from(row))
     }
 

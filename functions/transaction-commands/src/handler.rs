@@ -3,7 +3,7 @@
 use aggregate::{Aggregate, AggregateId, Version};
 use api::{Call, Problem, Response, TransactionBody};
 use domain::{Account, Transaction, TransactionCommand};
-use eventing::{Command, EventStore, Host, execute, load};
+use eventing::{Command, EventStore, Host, ReadError, execute, load};
 use lambda_http::{Request, http::StatusCode};
 
 /// Answers one request. The routes are the template's.
@@ -19,8 +19,8 @@ pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request)
 async fn initiate(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
     let metadata = call.metadata()?;
     let order = call.body::<TransactionBody>()?.order(metadata.user_id.clone())?;
-    let source = load::<Account>(store, order.source, Version::MAX).await?.aggregate;
-    let destination = load::<Account>(store, order.destination, Version::MAX).await?.aggregate;
+    let source = account(store, order.source).await?;
+    let destination = account(store, order.destination).await?;
     // With an idempotency key the id follows from the key, so that a repetition meets its own transaction.
     let aggregate_id = match metadata.command_id {
         Some(command_id) => command_id.creates(Transaction::TYPE),
@@ -31,4 +31,13 @@ async fn initiate(store: &impl EventStore, host: &impl Host, call: &Call) -> Res
         Command { aggregate_id, body, metadata, expected_version: call.if_match()?, deadline: call.deadline() };
     let version = execute::<Transaction>(store, host, &command).await?.version;
     call.created(StatusCode::ACCEPTED, "/transactions", aggregate_id, version)
+}
+
+/// The account as it stands. What has the id but is none is as if there were nothing.
+async fn account(store: &impl EventStore, id: AggregateId) -> Result<Account, ReadError> {
+    match load::<Account>(store, id, Version::MAX).await {
+        Ok(loaded) => Ok(loaded.aggregate),
+        Err(ReadError::AnotherType) => Ok(Account::default()),
+        Err(error) => Err(error),
+    }
 }

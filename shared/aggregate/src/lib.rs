@@ -23,8 +23,8 @@ use serde_json::Value;
 ///
 /// The default value is the aggregate before its first event.
 pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Sync {
-    /// The aggregate's type as stored and published, for example `Account`. Never changes.
-    const TYPE: &'static str;
+    /// The aggregate's type: what its events say.
+    const TYPE: &'static str = Self::Event::AGGREGATE_TYPE;
 
     /// The tag of the serialised state. Raise it whenever the state's form, or what `apply` makes of an old event, changes:
     /// stored states with another tag are then passed over and rebuilt from the events.
@@ -53,6 +53,9 @@ pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Syn
 /// Events are for ever. A change of an event type's form is a new schema version, an upcaster and a golden file; additive
 /// fields get a default, and nothing is renamed.
 pub trait Event: Clone + Serialize + DeserializeOwned + Send + Sync {
+    /// The type of the aggregate that they happen to, as stored and published, for example `Account`. Never changes.
+    const AGGREGATE_TYPE: &'static str;
+
     /// The event's type as stored and published, the same as its serde tag, for example `MoneyDeposited`.
     fn event_type(&self) -> &'static str;
 

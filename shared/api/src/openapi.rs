@@ -138,11 +138,21 @@ fn links(operation: &Operation) -> Map<String, Value> {
         _ => return Map::new(),
     };
     let from_here = OPERATIONS.iter().filter(|next| next.path.starts_with(collection));
-    let link = |next: &Operation| {
-        let link = json!({ "operationId": next.id, "parameters": { "id": "$response.body#/id" } });
-        (next.id.to_owned(), link)
-    };
-    from_here.map(link).collect()
+    let mut links: Map<String, Value> = from_here
+        .map(|next| {
+            let mut link = json!({ "operationId": next.id, "parameters": { "id": "$response.body#/id" } });
+            if next.body.is_some() {
+                link["requestBody"] = json!({ "currency": "$request.body#/currency" });
+            }
+            (next.id.to_owned(), link)
+        })
+        .collect();
+    if operation.id == "CreateAccount" {
+        let order = json!({ "from": "$response.body#/id", "currency": "$request.body#/currency" });
+        let link = json!({ "operationId": "InitiateTransaction", "requestBody": order });
+        links.insert("InitiateTransaction".to_owned(), link);
+    }
+    links
 }
 
 /// The problems that an operation may answer, by status.

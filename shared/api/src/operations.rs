@@ -90,7 +90,7 @@ const IDEMPOTENCY_KEY: Parameter = header(
 const IF_MATCH: Parameter = header(
     "If-Match",
     "The `ETag` that you decided on: 412 if there is another by now.",
-    || json!({ "type": "string", "pattern": "^(\\*|\"(0|[1-9][0-9]{0,17})\")$" }),
+    || json!({ "type": "string", "anyOf": [{ "const": "*" }, { "pattern": "^\"(0|[1-9][0-9]{0,17})\"$" }] }),
 );
 const CORRELATION_ID: Parameter = header(
     "X-Correlation-Id",
@@ -138,7 +138,7 @@ pub const OPERATIONS: &[Operation] = &[
         parameters: &[
             MIN_VERSION,
             query("version", "As of this version.", version),
-            query("at", "As of this instant. Not together with `version`.", instant),
+            query("at", "As of this instant. With `version` as well: of the earlier of the two.", instant),
             IF_NONE_MATCH,
         ],
         body: None,
@@ -176,7 +176,7 @@ pub const OPERATIONS: &[Operation] = &[
         parameters: COMMAND,
         body: None,
         success: (200, of::<Changed>),
-        refusals: &["account-not-empty", "transactions-under-way", "account-frozen"],
+        refusals: &["account-not-empty", "transactions-under-way", "account-frozen", "account-closed"],
     },
     Operation {
         method: "POST",

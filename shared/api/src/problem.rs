@@ -177,13 +177,6 @@ impl Problem {
         Self::new(&WRONG_CONTENT_TYPE, "Send `Content-Type: application/json`.")
     }
 
-    /// Two parameters that exclude each other.
-    #[must_use]
-    pub fn either_or(one: &'static str, other: &'static str) -> Self {
-        let detail = format!("excludes {other}: send one of the two");
-        Self::invalid_request(&[FieldError::parameter(one, &detail)])
-    }
-
     /// A failure that is ours: told to the log, not to the client.
     #[must_use]
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
@@ -314,6 +307,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable(_) => Self::unavailable(&error),
+            ReadError::AnotherType => Self::not_found(),
             ReadError::Corrupt(_) => Self::internal(&error),
         }
     }

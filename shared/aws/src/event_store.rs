@@ -131,6 +131,7 @@ impl EventStore for DynamoEventStore {
             for commit in commits {
                 let last_version = commit.last_version();
                 tail.changed_at = tail.changed_at.or(Some(commit.created_at));
+                tail.aggregate_type.get_or_insert_with(|| commit.aggregate_type.clone());
                 let usable = |schema| schema == state_schema && last_version <= up_to;
                 if commit.state.as_ref().is_some_and(|state| usable(state.schema)) {
                     tail.state = commit.state.map(|state| (last_version, state));

@@ -410,7 +410,6 @@ impl Opened {
 }
 
 impl Aggregate for Account {
-    const TYPE: &'static str = "Account";
     const STATE_SCHEMA: u32 = 2;
 
     type Command = AccountCommand;
@@ -545,6 +544,8 @@ impl From<Rejection> for Refusal {
 }
 
 impl Event for AccountEvent {
+    const AGGREGATE_TYPE: &'static str = "Account";
+
     fn event_type(&self) -> &'static str {
         match self {
             Self::AccountCreated { .. } => "AccountCreated",

@@ -183,7 +183,6 @@ impl Transaction {
 }
 
 impl Aggregate for Transaction {
-    const TYPE: &'static str = "Transaction";
     const STATE_SCHEMA: u32 = 1;
 
     type Command = TransactionCommand;
@@ -226,6 +225,8 @@ impl Aggregate for Transaction {
 }
 
 impl Event for TransactionEvent {
+    const AGGREGATE_TYPE: &'static str = "Transaction";
+
     fn event_type(&self) -> &'static str {
         match self {
             Self::TransactionInitiated(_) => "TransactionInitiated",

@@ -123,6 +123,7 @@ pub async fn a_commit_is_read_back_whole(store: &impl EventStore) {
     assert_eq!(read_all(store, aggregate_id, 1).await, [first.clone(), second.clone()]);
     let tail = store.load(aggregate_id, Version::MAX, SCHEMA).await.unwrap();
     assert_eq!(tail.changed_at, Some(second.created_at));
+    assert_eq!(tail.aggregate_type, Some(second.aggregate_type.clone()));
     assert_eq!(tail.commits, [first, second]);
 }
 

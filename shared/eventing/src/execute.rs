@@ -206,6 +206,9 @@ pub async fn load<A: Aggregate>(
     up_to: Version,
 ) -> Result<Loaded<A>, ReadError> {
     let tail = store.load(aggregate_id, up_to, A::STATE_SCHEMA).await?;
+    if tail.aggregate_type.is_some_and(|aggregate_type| aggregate_type != A::TYPE) {
+        return Err(ReadError::AnotherType);
+    }
     let (mut aggregate, mut version) = match tail.state {
         Some((version, snapshot)) => (snapshot.restore()?, version),
         None => (A::default(), 0),

@@ -59,15 +59,16 @@ impl EventStore for MemoryStore {
     async fn load(&self, aggregate_id: AggregateId, up_to: Version, state_schema: u32) -> Result<Tail, ReadError> {
         let mut commits = self.commits(aggregate_id, |commit| commit.version <= up_to);
         let changed_at = commits.last().map(|commit| commit.created_at);
+        let aggregate_type = commits.last().map(|commit| commit.aggregate_type.clone());
         let usable = |commit: &Commit| {
             commit.last_version() <= up_to && commit.state.as_ref().is_some_and(|state| state.schema == state_schema)
         };
         let Some(newest) = commits.iter().rposition(usable) else {
-            return Ok(Tail { state: None, commits, changed_at });
+            return Ok(Tail { state: None, commits, changed_at, aggregate_type });
         };
         let later = commits.split_off(newest + 1);
         let state = commits.pop().and_then(|commit| Some((commit.last_version(), commit.state?)));
-        Ok(Tail { state, commits: later, changed_at })
+        Ok(Tail { state, commits: later, changed_at, aggregate_type })
     }
 
     async fn read(

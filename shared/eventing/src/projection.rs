@@ -7,7 +7,7 @@
 
 use std::future::Future;
 
-use aggregate::{AggregateId, Envelope, Row, Unreadable, Version};
+use aggregate::{AggregateId, Envelope, Event, Row, Unreadable, Version};
 
 use crate::{EventStore, ReadError};
 
@@ -177,6 +177,9 @@ async fn next_rows<R: Row>(
     let at = row.map_or(0, Row::version);
     let mut rows: Vec<R> = Vec::new();
     for commit in store.read(aggregate_id, at + 1, usize::MAX).await? {
+        if commit.aggregate_type != R::Event::AGGREGATE_TYPE {
+            return Err(ReadError::AnotherType.into());
+        }
         for event in commit.decode()? {
             let newest = rows.last().or(row);
             let (at, version) = (newest.map_or(0, Row::version), event.version);

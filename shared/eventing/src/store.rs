@@ -53,6 +53,8 @@ pub struct Tail {
     pub commits: Vec<Commit>,
     /// When the newest commit in the range was decided; `None` where there is none.
     pub changed_at: Option<Timestamp>,
+    /// The type of the aggregate whose history it is; `None` where there is none.
+    pub aggregate_type: Option<String>,
 }
 
 /// Why an append did not acknowledge.
@@ -80,6 +82,9 @@ pub enum ReadError {
     /// The store did not answer. Caller does: try again later.
     #[error("the event store did not answer")]
     Unavailable(#[source] Source),
+    /// The id is that of an aggregate of another type. Caller does: as if there were none with this id, but never append.
+    #[error("the aggregate is of another type")]
+    AnotherType,
     /// What is stored cannot be understood, or breaks a promise of the store. Caller does: stop, and call a person.
     #[error("the history cannot be read: {0}")]
     Corrupt(String),
