@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::Cloud;
+use tests::{Cloud, EventSchemas};
 
 /// Alice has 70 EUR, Bob 30; a yen account was opened and closed.
 fn some_business(cloud: &Cloud) -> (String, String) {
@@ -58,6 +58,9 @@ fn the_journal_has_every_event_of_everybody_and_is_read_page_by_page() {
     });
     let items = all["items"].as_array().unwrap();
     let times: Vec<&str> = items.iter().map(|item| item["created_at"].as_str().unwrap()).collect();
+    for event in items {
+        assert_eq!(EventSchemas::read().objection(event), None, "{event}");
+    }
     let owners = |name: &str| items.iter().filter(|item| item["metadata"]["user_id"] == name).count();
     assert_eq!((owners("bob"), owners("alice")), (1, 10), "{all}");
     // The same events as the audit trail has, whole.

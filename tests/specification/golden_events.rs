@@ -44,7 +44,7 @@ fn each_golden_file_means_what_it_meant() {
         AccountEvent::AccountClosed {},
         AccountEvent::AccountFrozen {},
         AccountEvent::AccountUnfrozen {},
-        AccountEvent::OverdraftLimitSet { limit: Some(amount) },
+        AccountEvent::OverdraftLimitSet { limit_minor: 1234 },
         AccountEvent::AccountDebited(leg.clone()),
         AccountEvent::AccountCredited(leg),
         AccountEvent::DebitRefused { transaction_id, reason: Refusal::InsufficientFunds },
@@ -52,6 +52,8 @@ fn each_golden_file_means_what_it_meant() {
         AccountEvent::AccountRefunded { transaction_id, amount },
         AccountEvent::DebitSettled { transaction_id },
     ]);
+    let of_before = ["OverdraftLimitSet.v1.json".to_owned()];
+    assert_eq!(golden::<AccountEvent>(&of_before[0]), AccountEvent::OverdraftLimitSet { limit_minor: 1234 });
     let order = Order { by: owner(), source: account, destination: counterparty, amount, description };
     let transactions = check(vec![
         TransactionEvent::TransactionInitiated(order),
@@ -60,7 +62,7 @@ fn each_golden_file_means_what_it_meant() {
     ]);
     let files = fs::read_dir(repository().join("infra/events/golden")).unwrap();
     let files: BTreeSet<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(files, accounts.into_iter().chain(transactions).collect());
+    assert_eq!(files, accounts.into_iter().chain(of_before).chain(transactions).collect());
 }
 
 #[test]

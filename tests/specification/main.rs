@@ -4,8 +4,10 @@
 mod account;
 mod commands;
 mod contract;
+mod event_schemas;
 mod golden_events;
 mod projections;
 mod publishing;
+mod schema_evolution;
 mod transaction;
 mod transaction_process;

@@ -8,6 +8,7 @@ mod edge;
 mod engine;
 mod fakes;
 mod meter;
+mod schemas;
 
 pub use bank::{check, command, deposited, eur, leg, opened, owner, withdrawn};
 pub use cloud::{Answer, Cloud, build_everything, function_binary, repository};
@@ -16,3 +17,4 @@ pub use edge::{Edge, Paid};
 pub use engine::{Engine, dynamodb};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
 pub use meter::{Meter, Spent};
+pub use schemas::EventSchemas;

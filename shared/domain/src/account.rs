@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aggregate::{Aggregate, AggregateId, Event, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Amount, Currency, Description};
 
@@ -156,9 +156,9 @@ pub enum AccountEvent {
     AccountUnfrozen {},
     /// The balance may go so far below zero from now on.
     OverdraftLimitSet {
-        /// How far; absent: not at all.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        limit: Option<Amount>,
+        /// How far, in minor units of the account's currency; 0: not at all.
+        #[schemars(range(max = Amount::MINOR_UNITS_MAX))]
+        limit_minor: u64,
     },
     /// A transaction took money out, which is now in flight.
     AccountDebited(Leg),
@@ -364,7 +364,7 @@ impl Opened {
         if self.balance.saturating_add(minor) < 0 {
             return Err(Rejection::OverdraftInUse { currency: self.currency, balance: self.balance });
         }
-        Ok(vec![AccountEvent::OverdraftLimitSet { limit }])
+        Ok(vec![AccountEvent::OverdraftLimitSet { limit_minor: minor.cast_unsigned() }])
     }
 
     fn debit(&self, leg: &Leg) -> Vec<AccountEvent> {
@@ -455,7 +455,7 @@ impl Aggregate for Account {
             AccountEvent::AccountClosed {} => account.status = Status::Closed,
             AccountEvent::AccountFrozen {} => account.status = Status::Frozen,
             AccountEvent::AccountUnfrozen {} => account.status = Status::Open,
-            AccountEvent::OverdraftLimitSet { limit } => account.overdraft_limit = limit.map_or(0, Amount::minor),
+            AccountEvent::OverdraftLimitSet { limit_minor } => account.overdraft_limit = limit_minor.cast_signed(),
             AccountEvent::AccountDebited(leg) => {
                 account.in_flight.insert(leg.transaction_id, leg.amount.minor());
             }
@@ -564,11 +564,24 @@ impl Event for AccountEvent {
         }
     }
 
-    fn schema_version(_event_type: &str) -> u32 {
-        1
+    fn schema_version(event_type: &str) -> u32 {
+        match event_type {
+            "OverdraftLimitSet" => 2,
+            _ => 1,
+        }
     }
 
-    fn upcast(_event_type: &str, _schema_version: u32, data: Value) -> Result<Value, String> {
-        Ok(data)
+    fn upcast(event_type: &str, schema_version: u32, data: Value) -> Result<Value, String> {
+        match (event_type, schema_version) {
+            // Version 1 was `{"limit": {"minor", "currency"}}`, and `{}` for no limit at all.
+            ("OverdraftLimitSet", 1) => match data.get("limit") {
+                None => Ok(json!({ "limit_minor": 0 })),
+                Some(limit) => match limit.get("minor").and_then(Value::as_u64) {
+                    Some(minor) => Ok(json!({ "limit_minor": minor })),
+                    None => Err("its limit has no minor units".to_owned()),
+                },
+            },
+            _ => Ok(data),
+        }
     }
 }

@@ -6,7 +6,7 @@ fn set(limit: Option<Amount>) -> AccountCommand {
 }
 
 fn limited(minor: u64) -> AccountEvent {
-    AccountEvent::OverdraftLimitSet { limit: Some(eur(minor)) }
+    AccountEvent::OverdraftLimitSet { limit_minor: minor }
 }
 
 fn withdraw(minor: u64) -> AccountCommand {

@@ -1,0 +1,47 @@
+//! The checked-in JSON Schemas of the events.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use serde_json::Value;
+
+/// By `EventType.vN`.
+pub struct EventSchemas(BTreeMap<String, Value>);
+
+impl EventSchemas {
+    /// The folder that they are in.
+    #[must_use]
+    pub fn folder() -> PathBuf {
+        crate::repository().join("infra/schemas")
+    }
+
+    /// Reads them.
+    #[must_use]
+    pub fn read() -> Self {
+        let files = fs::read_dir(Self::folder()).unwrap().map(|file| file.unwrap().path());
+        let schemas = files.filter_map(|path| {
+            let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
+            Some((name, serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()))
+        });
+        Self(schemas.collect())
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    /// The schema called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// What is wrong with an event on the bus by the schema of its type and version, if anything.
+    #[must_use]
+    pub fn objection(&self, detail: &Value) -> Option<String> {
+        let name = format!("{}.v{}", detail["event_type"].as_str().unwrap_or_default(), detail["schema_version"]);
+        let Some(schema) = self.0.get(&name) else { return Some(format!("there is no schema {name}")) };
+        let options = jsonschema::options().should_validate_formats(true);
+        options.build(schema).unwrap().validate(detail).err().map(|error| error.to_string())
+    }
+}
