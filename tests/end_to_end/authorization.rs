@@ -1,34 +1,62 @@
-//! Who may do what, on every route of the template.
+//! Who may do what, for every operation of the contract.
 
-use local::template::{Route, load};
+use local::template::load;
 use serde_json::{Value, json};
-use tests::{Answer, Cloud, repository};
+use tests::{Answer, Cloud, Contract, repository};
 
 const NOBODYS: &str = "00000000-0000-4000-8000-000000000000";
 
-/// A body that each route would take.
-fn body_of(route: &Route, account: &str) -> Option<Value> {
-    match route.key().as_str() {
-        "POST /accounts" => Some(json!({ "currency": "EUR" })),
-        "POST /accounts/{id}/deposits" | "POST /accounts/{id}/withdrawals" | "PUT /accounts/{id}/overdraft-limit" => {
-            Some(json!({ "amount": "1", "currency": "EUR" }))
-        }
-        "POST /transactions" => Some(json!({ "from": account, "to": NOBODYS, "amount": "1", "currency": "EUR" })),
-        _ => None,
+/// What another customer gets to see of what is Alice's.
+#[derive(Debug, PartialEq)]
+enum Other {
+    /// As if there were nothing.
+    NotFound,
+    /// Their own things, of which none is Alice's.
+    Own,
+    /// Nothing: administrators only.
+    Forbidden,
+}
+
+/// The row of each operation; one without a row fails the test.
+fn other_customer(operation: &str) -> Other {
+    match operation {
+        "GetAccount"
+        | "DepositMoney"
+        | "WithdrawMoney"
+        | "CloseAccount"
+        | "GetStatement"
+        | "GetEvents"
+        | "ListTransactions"
+        | "GetTransaction"
+        | "InitiateTransaction" => Other::NotFound,
+        "CreateAccount" | "ListAccounts" => Other::Own,
+        "FreezeAccount" | "UnfreezeAccount" | "SetOverdraftLimit" | "ListEvents" | "GetTotals" => Other::Forbidden,
+        other => panic!("who may do {other}?"),
     }
 }
 
-fn ask(cloud: &Cloud, route: &Route, ids: (&str, &str), authorization: &str) -> Answer {
-    let (account, transaction) = ids;
-    let path = match route.path.as_str() {
-        "$default" => "/nothing".to_owned(),
-        path if path.starts_with("/transactions") => path.replace("{id}", transaction),
-        path => path.replace("{id}", account),
-    };
-    let method = if route.method == "ANY" { "GET" } else { &route.method };
-    let headers = [("authorization", authorization), ("content-type", "application/json")];
-    let body = body_of(route, account).map(|body| body.to_string());
-    cloud.send(method, &path, &headers, body.as_ref().map(String::as_bytes))
+/// An operation of the contract, on something of Alice's.
+struct Operation<'a> {
+    cloud: &'a Cloud,
+    id: &'a str,
+    method: &'a str,
+    path: &'a str,
+    example: &'a Value,
+}
+
+impl Operation<'_> {
+    /// Asks with the contract's own example, for this account and this transaction.
+    fn ask(&self, (account, transaction): (&str, &str), authorization: &str) -> Answer {
+        let id = if self.path.starts_with("/transactions") { transaction } else { account };
+        let mut body = self.example.clone();
+        if body.get("from").is_some() {
+            body["from"] = json!(account);
+        }
+        let text = (!body.is_null()).then(|| body.to_string());
+        let headers = [("authorization", authorization), ("content-type", "application/json")];
+        let path = self.path.replace("{id}", id);
+        self.cloud.send(self.method, &path, &headers, text.as_ref().map(String::as_bytes))
+    }
 }
 
 /// What may differ between two problems: where they happened.
@@ -38,8 +66,32 @@ fn without_instance(answer: &Answer) -> Value {
     body
 }
 
+/// Tokens that are not good, by what is wrong with them.
+fn bad_tokens(cloud: &Cloud) -> Vec<(&'static str, String)> {
+    let good = cloud.token_of("alice");
+    let mut parts = good.trim_start_matches("Bearer ").split('.');
+    let (header, claims, signature) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+    let bobs = cloud.token_of("bob");
+    let bobs = bobs.split('.').nth(1).unwrap();
+    // {"typ":"JWT","alg":"none"} and {"typ":"JWT","alg":"HS256"}
+    let (none, symmetric) = ("eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0", "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9");
+    vec![
+        ("no token", String::new()),
+        ("no JWT", "Bearer x".to_owned()),
+        ("an empty one", "Bearer ".to_owned()),
+        ("expired", cloud.token("alice", "expires_in=-61")),
+        ("for another audience", cloud.token("alice", "audience=another")),
+        ("by another issuer", cloud.token("alice", "issuer=https://another")),
+        ("another's claims", format!("Bearer {header}.{bobs}.{signature}")),
+        ("unsigned", format!("Bearer {none}.{claims}.")),
+        ("another algorithm", format!("Bearer {symmetric}.{claims}.{signature}")),
+        ("a signature too many", format!("Bearer {header}.{claims}.{signature}.{signature}")),
+        ("another scheme", good.replace("Bearer", "Basic")),
+    ]
+}
+
 #[test]
-fn every_route_asks_for_a_good_token_and_a_scope_and_shows_nobody_anothers() {
+fn every_operation_asks_for_a_good_token_and_a_scope_and_shows_nobody_anothers() {
     let cloud = Cloud::start();
     let account = cloud.open_account("EUR");
     let account = account.trim_start_matches("/accounts/");
@@ -49,40 +101,45 @@ fn every_route_asks_for_a_good_token_and_a_scope_and_shows_nobody_anothers() {
     let version = |cloud: &Cloud| cloud.get(&format!("/accounts/{account}")).body["version"].clone();
     let before =
         cloud.eventually(&format!("/accounts/{account}"), |answer| answer.status == 200).body["version"].clone();
+    let (bad_tokens, bob) = (bad_tokens(&cloud), cloud.token_of("bob"));
 
-    let routes = load(&repository().join("template.yaml")).unwrap().routes;
-    assert!(routes.len() >= 14);
-    for route in &routes {
-        let key = route.key();
-        assert!(route.authorized && !route.scopes.is_empty(), "{key} is open");
-        let bad = [
-            String::new(),
-            "Bearer x".to_owned(),
-            cloud.token("alice", "expires_in=-1"),
-            cloud.token("alice", "audience=another"),
-            cloud.token("alice", "issuer=https://another"),
-        ];
-        for token in &bad {
-            let answer = ask(&cloud, route, alices, token);
-            assert_eq!((answer.status, &answer.body), (401, &json!({ "message": "Unauthorized" })), "{key} {token}");
+    let operations = Contract::read().operations();
+    assert_eq!(operations.len(), api::OPERATIONS.len());
+    for (method, path, described) in &operations {
+        let id = described["operationId"].as_str().unwrap();
+        let example = described.pointer("/requestBody/content/application~1json/example").unwrap_or(&Value::Null);
+        let operation = Operation { cloud: &cloud, id, method, path, example };
+        for (what, token) in &bad_tokens {
+            let answer = operation.ask(alices, token);
+            assert_eq!((answer.status, &answer.body), (401, &json!({ "message": "Unauthorized" })), "{id}: {what}");
         }
-        let unscoped = ask(&cloud, route, alices, &cloud.token("alice", "scope=daybook/nothing"));
-        assert_eq!((unscoped.status, &unscoped.body), (403, &json!({ "message": "Forbidden" })), "{key}");
+        let scope = described["security"][0]["jwt"][0].as_str().unwrap();
+        let all = ["daybook/read", "daybook/write", "daybook/admin"];
+        assert!(all.contains(&scope), "{id}");
+        // Every scope but the one that is needed.
+        let others: Vec<&str> = all.into_iter().filter(|other| *other != scope).collect();
+        let unscoped = operation.ask(alices, &cloud.token("alice", &format!("scope={}", others.join("%20"))));
+        assert_eq!((unscoped.status, &unscoped.body), (403, &json!({ "message": "Forbidden" })), "{id}");
 
-        let is_admins = route.scopes.iter().all(|scope| scope == "daybook/admin");
-        let bob = ask(&cloud, route, alices, &cloud.token_of("bob"));
-        let names_something = route.path.contains("{id}") || key == "POST /transactions";
-        if is_admins {
-            assert_eq!(bob.status, 403, "{key}");
-        } else if names_something {
-            let nobodys = ask(&cloud, route, (NOBODYS, NOBODYS), &cloud.token_of("bob"));
-            assert_eq!((bob.status, bob.problem()), (404, "not-found"), "{key}: {bob:?}");
-            assert_eq!(without_instance(&bob), without_instance(&nobodys), "{key}");
+        let answer = operation.ask(alices, &bob);
+        match other_customer(operation.id) {
+            Other::Forbidden => assert_eq!((answer.status, scope), (403, "daybook/admin"), "{id}"),
+            Other::NotFound => {
+                let nobodys = operation.ask((NOBODYS, NOBODYS), &bob);
+                assert_eq!((answer.status, answer.problem()), (404, "not-found"), "{id}: {answer:?}");
+                assert_eq!(without_instance(&answer), without_instance(&nobodys), "{id}");
+            }
+            Other::Own => {
+                assert!(answer.status < 300 && !answer.body.to_string().contains("alice"), "{id}: {answer:?}");
+                assert!(!answer.body.to_string().contains(account), "{id}: {answer:?}");
+            }
         }
     }
     assert_eq!(version(&cloud), before, "nobody changed anything");
-    let bobs = cloud.send("GET", "/accounts", &[("authorization", &cloud.token_of("bob"))], None);
-    assert!(bobs.body["items"].as_array().unwrap().iter().all(|item| item["owner"] == "bob"));
+    for route in load(&repository().join("template.yaml")).unwrap().routes {
+        assert!(route.authorized && !route.scopes.is_empty(), "{} is open", route.key());
+    }
+    assert_eq!(cloud.send("GET", "/nothing", &[("authorization", "Bearer x")], None).status, 401);
 }
 
 #[test]
