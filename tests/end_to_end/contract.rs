@@ -91,3 +91,17 @@ fn every_operation_answers_as_its_contract_says_and_its_example_shows() {
         assert_eq!(form(&shown.answer), form(&fresh.answer), "{id}");
     }
 }
+
+#[test]
+fn the_local_cloud_shows_the_contract_to_whoever_asks() {
+    let cloud = Cloud::start();
+    let nobody = [("authorization", "")];
+    let served = cloud.send("GET", "/openapi.json", &nobody, None);
+    assert_eq!((served.status, served.body), (200, serde_json::to_value(Contract::read().document()).unwrap()));
+    let page = cloud.send("GET", "/", &nobody, None);
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    // Only that is open.
+    for (method, path) in [("POST", "/"), ("PUT", "/openapi.json"), ("GET", "/openapi.yaml")] {
+        assert_eq!(cloud.send(method, path, &nobody, None).status, 401, "{method} {path}");
+    }
+}

@@ -90,11 +90,12 @@ impl Cloud {
 
         let cloud = Self { data, engine, durable, pools, console: Arc::clone(console) };
         let identity = identity(&template, &cloud.data)?;
+        let contract = template.contract.clone();
         let deliveries = cloud.serve_events(template, listeners.bus, &writes)?;
-        cloud.show(&routes, &listeners.api_url, &listeners.urls, identity.as_ref())?;
+        cloud.show(&routes, (&listeners.api_url, contract.is_some()), &listeners.urls, identity.as_ref())?;
         let authorizer = identity.map(|(settings, identity)| (Authorizer::new(settings, &identity), identity));
         let (pools, console) = (cloud.pools.clone(), Arc::clone(console));
-        tokio::spawn(Gateway { routes, authorizer, pools, console }.serve(listeners.api));
+        tokio::spawn(Gateway { routes, contract, authorizer, pools, console }.serve(listeners.api));
         cloud.resume(&deliveries)?;
         Ok(cloud)
     }
@@ -141,7 +142,7 @@ impl Cloud {
     fn show(
         &self,
         routes: &Routes,
-        base_url: &str,
+        (base_url, has_page): (&str, bool),
         urls: &Endpoints,
         identity: Option<&(template::Authorizer, Identity)>,
     ) -> Result<(), String> {
@@ -153,6 +154,7 @@ impl Cloud {
         };
         Screen {
             base_url,
+            has_page,
             engine_url: &urls.dynamodb,
             bus_url: &urls.eventbridge,
             data: &self.data.describe(),

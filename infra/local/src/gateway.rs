@@ -1,7 +1,8 @@
 //! API Gateway: an HTTP API in front of the functions.
 //!
 //! Promises: routes, payloads (format 2.0), limits and its own answers are those of an HTTP API. Listens on loopback
-//! only. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks; see `identity`.
+//! only. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks (see `identity`), and, where there is
+//! a contract, `/openapi.json` and `/` with a page that shows it.
 
 mod authorizer;
 mod request;
@@ -15,13 +16,14 @@ use crate::cloud::Pools;
 use crate::console::{Console, Served};
 use crate::identity::{Identity, Wish};
 use crate::lambda::{Event, Failure, PAYLOAD_BYTES_MAX};
-use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use response::message;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +38,8 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The API.
 pub struct Gateway {
     pub routes: Routes,
+    /// An OpenAPI document.
+    pub contract: Option<Value>,
     /// Who lets requests pass, and who makes the tokens for that; where there is none, all pass.
     pub authorizer: Option<(Authorizer, Identity)>,
     pub pools: Pools,
@@ -45,8 +49,14 @@ pub struct Gateway {
 impl Gateway {
     /// Answers requests on `listener` for ever.
     pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
-        let router =
-            Router::new().route("/_local/tokens/{name}", get(token)).fallback(handle).with_state(Arc::new(self));
+        let mut router = Router::new().route("/_local/tokens/{name}", get(token));
+        if let Some(contract) = self.contract.clone() {
+            let document = || async move { Json(contract) };
+            let page = || async { Html(include_str!("gateway/page.html")) };
+            router =
+                router.route("/openapi.json", get(document).fallback(handle)).route("/", get(page).fallback(handle));
+        }
+        let router = router.fallback(handle).with_state(Arc::new(self));
         axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
     }
 }

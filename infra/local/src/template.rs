@@ -91,7 +91,14 @@ impl Place {
 pub fn load(path: &Path) -> Result<Template, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}; --template says where it is", path.display()))?;
-    parse(&text).map_err(|refused| format!("{}: {refused}", path.display()))
+    let mut template = parse(&text).map_err(|refused| format!("{}: {refused}", path.display()))?;
+    if let Some(Value::String(file)) = &template.contract {
+        let file = path.with_file_name(file);
+        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
+        let contract = text.and_then(|text| yaml::parse(&text));
+        template.contract = Some(contract.map_err(|problem| format!("{}: {problem}", file.display()))?);
+    }
+    Ok(template)
 }
 
 fn parse(text: &str) -> Result<Template, Refused> {
@@ -106,7 +113,7 @@ fn parse(text: &str) -> Result<Template, Refused> {
     only_known(globals, &["Function", "HttpApi"], &Place::section("Globals"))?;
     let reader = Reader { parameters, globals, resources, directory: Directory::of(resources, parameters)? };
 
-    let mut template = Template::default();
+    let mut template = Template { contract: section("Metadata").get("OpenApi").cloned(), ..Template::default() };
     for (logical_id, resource) in resources {
         let place = Place::resource(logical_id);
         only_known(resource.as_object().ok_or_else(|| place.refuse("is no resource"))?, RESOURCE_KEYS, &place)?;

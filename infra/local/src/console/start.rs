@@ -65,6 +65,8 @@ fn spinner() -> ProgressBar {
 /// What there is, once it is ready.
 pub struct Screen<'a> {
     pub base_url: &'a str,
+    /// Whether the API's contract is shown there.
+    pub has_page: bool,
     pub engine_url: &'a str,
     pub bus_url: &'a str,
     pub data: &'a str,
@@ -86,7 +88,12 @@ impl Screen<'_> {
             line(&format!("  {:<width$}  {DIM}{}{DIM:#}", shown_key(route), route.function));
         }
         line("");
-        fact("API", self.base_url);
+        let page = if self.has_page {
+            format!("  {DIM}open it in a browser to read the contract{DIM:#}")
+        } else {
+            String::new()
+        };
+        fact("API", &format!("{}{page}", self.base_url));
         fact("DynamoDB", &format!("{}  {DIM}aws dynamodb --endpoint-url{DIM:#}", self.engine_url));
         fact("EventBridge", &format!("{}  {DIM}aws events --endpoint-url{DIM:#}", self.bus_url));
         fact("data", self.data);

@@ -11,6 +11,8 @@ pub struct Template {
     pub functions: Vec<Function>,
     /// By path, then by method.
     pub routes: Vec<Route>,
+    /// The API's contract, an OpenAPI document, where the template's metadata names its file.
+    pub contract: Option<Value>,
     /// The API's default authorizer, where it has one.
     pub authorizer: Option<Authorizer>,
     /// The tables.
