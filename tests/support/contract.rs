@@ -62,6 +62,9 @@ impl Contract {
     #[must_use]
     pub fn objection(&self, method: &str, path: &str, status: u16, body: &Value) -> Option<String> {
         let response = &self.operation(method, path)["responses"][status.to_string()];
+        if response.is_null() {
+            return Some(format!("{status} is no answer of {method} {path}"));
+        }
         let contents = response.get("content").and_then(Value::as_object)?;
         let wrong = |content: &Value| self.mistake(&content["schema"], body);
         contents.values().map(wrong).reduce(Option::and).flatten()

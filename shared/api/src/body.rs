@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use aggregate::{AggregateId, UserId};
+use aggregate::UserId;
 use domain::{AccountCommand, Amount, Currency, Description, InvalidAmount, Order};
 use lambda_http::{Body, http::HeaderValue};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
-use crate::{FieldError, Problem};
+use crate::{FieldError, Problem, call::UUID};
 
 /// The largest body of the API is a few hundred bytes.
 const BODY_BYTES_MAX: usize = 8 * 1024;
@@ -91,10 +91,10 @@ impl OverdraftLimitBody {
 #[schemars(transform = an_amount)]
 pub struct TransactionBody {
     /// An account of the caller's.
-    #[schemars(with = "AggregateId")]
+    #[schemars(extend("pattern" = UUID, "format" = "uuid"))]
     from: String,
     /// Any account.
-    #[schemars(with = "AggregateId")]
+    #[schemars(extend("pattern" = UUID, "format" = "uuid"))]
     to: String,
     /// Decimal text with at most the decimals of the currency.
     amount: String,

@@ -34,6 +34,9 @@ const CORRELATION_ID: &str = "x-correlation-id";
 /// The scope of administrators' tokens.
 pub const ADMIN_SCOPE: &str = "daybook/admin";
 
+/// The usual form of an id, of several that a UUID can be written in.
+pub(crate) const UUID: &str = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
+
 /// An id in its usual form.
 pub(crate) fn id(text: &str) -> Option<AggregateId> {
     let usual_form = text.len() == uuid::fmt::Hyphenated::LENGTH;

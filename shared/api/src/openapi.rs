@@ -7,7 +7,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{OPERATIONS, operations::Operation, problem::KINDS};
+use crate::{OPERATIONS, call::UUID, operations::Operation, problem::KINDS};
 
 const PROBLEM: &str = "#/components/schemas/Problem";
 const MESSAGE: &str = "#/components/schemas/Message";
@@ -57,7 +57,7 @@ pub fn openapi(examples: &BTreeMap<&str, Example>) -> OpenApi {
             "description": "A command answers with the version that it wrote. Read models follow within moments: ask a \
                 query for a `min_version` to see at least that one. Another's account and none are the same answer.",
         }),
-        servers: json!([{ "url": "http://127.0.0.1:3000", "description": "The local cloud." }]),
+        servers: json!([{ "url": "/", "description": "Where this document is." }]),
         paths: Value::Object(paths),
         components: json!({
             "securitySchemes": { "jwt": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
@@ -70,7 +70,8 @@ fn path_item(path: &str) -> Value {
     if !path.contains("{id}") {
         return json!({});
     }
-    let id = json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } });
+    let id = json!({ "type": "string", "format": "uuid", "pattern": UUID });
+    let id = json!({ "name": "id", "in": "path", "required": true, "schema": id });
     json!({ "parameters": [id] })
 }
 
