@@ -1,11 +1,17 @@
 //! What administrators see of the whole bank: the journal and the totals.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use tests::{Cloud, EventSchemas};
 
-/// Alice has 70 EUR, Bob 30; a yen account was opened and closed.
+/// What the following leads to.
+const EVENTS: usize = 24;
+
+/// Alice has 70 EUR, Bob 30; a yen account and one in euros were opened and closed; and two payments failed.
 fn some_business(cloud: &Cloud) -> (String, String) {
     let (alice, yen) = (cloud.open_account("EUR"), cloud.open_account("JPY"));
     let token = cloud.token_of("bob");
@@ -21,6 +27,19 @@ fn some_business(cloud: &Cloud) -> (String, String) {
     let order = json!({ "from": id(&alice), "to": id(&bob), "amount": "30", "currency": "EUR" });
     let begun = cloud.post("/transactions", &order);
     cloud.eventually(begun.header("location"), |answer| answer.body["status"] == "completed");
+    let closed = cloud.open_account("EUR");
+    assert_eq!(cloud.post(&format!("{closed}/close"), &json!({})).status, 200);
+    for (to, amount) in [(&closed, "1"), (&bob, "1000")] {
+        let order = json!({ "from": id(&alice), "to": id(to), "amount": amount, "currency": "EUR" });
+        let begun = cloud.post("/transactions", &order);
+        cloud.eventually(begun.header("location"), |answer| answer.body["status"] == "failed");
+    }
+    let limit = json!({ "amount": "5", "currency": "EUR" });
+    for (method, what, body) in
+        [("POST", "freeze", None), ("POST", "unfreeze", None), ("PUT", "overdraft-limit", Some(&limit))]
+    {
+        assert_eq!(cloud.administrate(method, &format!("{alice}/{what}"), body).status, 200);
+    }
     (alice, bob)
 }
 
@@ -54,15 +73,17 @@ fn the_journal_has_every_event_of_everybody_and_is_read_page_by_page() {
     let cloud = Cloud::start();
     let (alice, _) = some_business(&cloud);
     let all = administrate_until(&cloud, "/events?limit=100", |body| {
-        body["items"].as_array().is_some_and(|items| items.len() == 11)
+        body["items"].as_array().is_some_and(|items| items.len() == EVENTS)
     });
     let items = all["items"].as_array().unwrap();
     let times: Vec<&str> = items.iter().map(|item| item["created_at"].as_str().unwrap()).collect();
     for event in items {
         assert_eq!(EventSchemas::read().objection(event), None, "{event}");
     }
-    let owners = |name: &str| items.iter().filter(|item| item["metadata"]["user_id"] == name).count();
-    assert_eq!((owners("bob"), owners("alice")), (1, 10), "{all}");
+    let of = |name: &str| items.iter().filter(|item| item["metadata"]["user_id"] == name).count();
+    assert_eq!((of("bob"), of("admin"), of("alice")), (1, 3, EVENTS - 4), "{all}");
+    let types: BTreeSet<&str> = items.iter().map(|item| item["event_type"].as_str().unwrap()).collect();
+    assert_eq!(types.len(), 16, "all there are: {types:?}");
     // The same events as the audit trail has, whole.
     let trail = cloud.get(&format!("{alice}/events")).body["items"].clone();
     for event in trail.as_array().unwrap() {
@@ -88,7 +109,7 @@ fn the_journal_has_every_event_of_everybody_and_is_read_page_by_page() {
         assert!(page["items"].as_array().unwrap().contains(event), "{event}");
     }
     let of_type = cloud.administrate("GET", "/events?type=AccountCreated&limit=100", None).body;
-    assert_eq!(of_type["items"].as_array().unwrap().len(), 3);
+    assert_eq!(of_type["items"].as_array().unwrap().len(), 4);
     for query in ["since=yesterday", "type=a%20b", "type=", "limit=0", "cursor=x"] {
         let answer = cloud.administrate("GET", &format!("/events?{query}"), None);
         assert_eq!((answer.status, answer.problem()), (400, "invalid-request"), "{query}");

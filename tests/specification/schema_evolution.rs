@@ -67,13 +67,28 @@ async fn a_history_of_both_versions_is_loaded_projected_and_decided_on() {
 
 #[tokio::test]
 async fn version_1_without_a_limit_is_no_limit_and_a_damaged_one_is_unreadable() {
-    let (store, id) = history([of_today(&opened()), of_version_1(json!({}))]).await;
-    let Account::Opened(account) = load::<Account>(&store, id, 2).await.unwrap().aggregate else { panic!() };
-    assert_eq!(account.overdraft_limit, 0);
-    for damaged in
-        [json!({ "limit": null }), json!({ "limit": { "minor": "500" } }), json!({ "limit": { "minor": -1 } })]
-    {
+    for none in [json!({}), json!({ "limit": null })] {
+        let (store, id) = history([of_today(&opened()), of_version_1(none)]).await;
+        let Account::Opened(account) = load::<Account>(&store, id, 2).await.unwrap().aggregate else { panic!() };
+        assert_eq!(account.overdraft_limit, 0);
+    }
+    for damaged in [
+        json!({ "limit": 500 }),
+        json!({ "limit": { "minor": "500", "currency": "EUR" } }),
+        json!({ "limit": { "minor": -1, "currency": "EUR" } }),
+        json!({ "limit": { "minor": 1_000_000_000_001_u64, "currency": "EUR" } }),
+        json!({ "limit": { "minor": 500, "currency": "XXX" } }),
+    ] {
         let (store, id) = history([of_today(&opened()), of_version_1(damaged)]).await;
+        load::<Account>(&store, id, 2).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_no_command_could_set_is_unreadable() {
+    for limit in [1_000_000_000_001, u64::MAX] {
+        let event = RecordedEvent { schema_version: 2, ..of_version_1(json!({ "limit_minor": limit })) };
+        let (store, id) = history([of_today(&opened()), event]).await;
         load::<Account>(&store, id, 2).await.unwrap_err();
     }
 }

@@ -40,7 +40,13 @@ impl EventSchemas {
     #[must_use]
     pub fn objection(&self, detail: &Value) -> Option<String> {
         let name = format!("{}.v{}", detail["event_type"].as_str().unwrap_or_default(), detail["schema_version"]);
-        let Some(schema) = self.0.get(&name) else { return Some(format!("there is no schema {name}")) };
+        self.objection_by(&name, detail)
+    }
+
+    /// What is wrong with it by the schema called `name`, if anything.
+    #[must_use]
+    pub fn objection_by(&self, name: &str, detail: &Value) -> Option<String> {
+        let Some(schema) = self.0.get(name) else { return Some(format!("there is no schema {name}")) };
         let options = jsonschema::options().should_validate_formats(true);
         options.build(schema).unwrap().validate(detail).err().map(|error| error.to_string())
     }

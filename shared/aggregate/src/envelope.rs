@@ -19,10 +19,12 @@ pub struct Envelope<D = Value> {
     /// That aggregate's type.
     pub aggregate_type: String,
     /// The event's place in the aggregate's history, from 1, without gaps.
+    #[schemars(range(min = 1))]
     pub version: Version,
     /// The event's type.
     pub event_type: String,
     /// The version of the data's form, from 1.
+    #[schemars(range(min = 1))]
     pub schema_version: u32,
     /// When it was decided. Never earlier than the event before it, whatever the clocks say; order is by `version` alone.
     pub created_at: Timestamp,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aggregate::{Aggregate, AggregateId, Event, UserId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
 use crate::{Amount, Currency, Description};
@@ -158,6 +158,7 @@ pub enum AccountEvent {
     OverdraftLimitSet {
         /// How far, in minor units of the account's currency; 0: not at all.
         #[schemars(range(max = Amount::MINOR_UNITS_MAX))]
+        #[serde(deserialize_with = "minor_units")]
         limit_minor: u64,
     },
     /// A transaction took money out, which is now in flight.
@@ -190,6 +191,12 @@ pub enum AccountEvent {
         /// The transaction.
         transaction_id: AggregateId,
     },
+}
+
+/// Reads minor units that are within the limit of one amount, or none.
+fn minor_units<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let minor = u64::deserialize(deserializer)?;
+    if minor <= Amount::MINOR_UNITS_MAX { Ok(minor) } else { Err(D::Error::custom("over the limit of an amount")) }
 }
 
 /// The bank's "no".
@@ -574,13 +581,11 @@ impl Event for AccountEvent {
     fn upcast(event_type: &str, schema_version: u32, data: Value) -> Result<Value, String> {
         match (event_type, schema_version) {
             // Version 1 was `{"limit": {"minor", "currency"}}`, and `{}` for no limit at all.
-            ("OverdraftLimitSet", 1) => match data.get("limit") {
-                None => Ok(json!({ "limit_minor": 0 })),
-                Some(limit) => match limit.get("minor").and_then(Value::as_u64) {
-                    Some(minor) => Ok(json!({ "limit_minor": minor })),
-                    None => Err("its limit has no minor units".to_owned()),
-                },
-            },
+            ("OverdraftLimitSet", 1) => {
+                let limit = data.get("limit").unwrap_or(&Value::Null);
+                let limit = Option::<Amount>::deserialize(limit).map_err(|_| "its limit is no amount".to_owned())?;
+                Ok(json!({ "limit_minor": limit.map_or(0, Amount::minor) }))
+            }
             _ => Ok(data),
         }
     }
