@@ -5,3 +5,4 @@ mod contract;
 mod cost;
 mod counters;
 mod journal;
+mod sweep;

@@ -1,12 +1,15 @@
 //! Which transactions are driven: the one that has just begun, and on schedule all that are under way for too long.
 
+mod process;
+
 use aggregate::{AggregateId, Timestamp};
 use aws::{CurrentRows, Index};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use eventing::{EventStore, Host};
 use lambda_runtime::{Context, Error};
 use serde_json::Value;
-use transaction_process::drive;
+
+pub use process::{ProcessError, drive};
 
 /// The index of transactions under way. It loses a transaction at its end, so it is never long.
 const UNDER_WAY: Index = Index { name: "under_way", by: "under_way", order: "created_at", newest_first: false };
@@ -18,12 +21,16 @@ const RESUMED_AFTER_MICROS: i64 = 60_000_000;
 const ANSWER_MARGIN_MICROS: i64 = 500_000;
 
 /// When no new step begins any more.
+#[must_use]
 pub fn deadline(context: &Context) -> Timestamp {
     let micros = i64::try_from(context.deadline).unwrap_or(i64::MAX).saturating_mul(1_000);
     Timestamp::from_micros(micros.saturating_sub(ANSWER_MARGIN_MICROS))
 }
 
 /// A transaction has just begun.
+///
+/// # Errors
+/// When it is not at its end.
 pub async fn begun(
     store: &impl EventStore,
     host: &impl Host,
@@ -38,6 +45,9 @@ pub async fn begun(
 }
 
 /// Drives all that are under way for too long. One that fails does not keep the others from their end.
+///
+/// # Errors
+/// When one of them is not at its end, and where the table does not answer.
 pub async fn sweep(
     store: &impl EventStore,
     host: &impl Host,

@@ -1,7 +1,5 @@
 //! The process manager: drives transactions to their end.
 
-mod handler;
-
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use eventing::System;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -18,10 +16,10 @@ async fn main() -> Result<(), Error> {
     let transactions = aws::CurrentRows::new(dynamodb, aws::required("TRANSACTIONS_TABLE")?, "transaction_id");
     store.warm_up().await;
     let drive = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
-        let deadline = handler::deadline(&event.context);
+        let deadline = transaction_process::deadline(&event.context);
         match event.payload.source.as_str() {
-            SCHEDULE => handler::sweep(&store, &System, &transactions, deadline).await,
-            _ => handler::begun(&store, &System, event.payload, deadline).await,
+            SCHEDULE => transaction_process::sweep(&store, &System, &transactions, deadline).await,
+            _ => transaction_process::begun(&store, &System, event.payload, deadline).await,
         }
     };
     run(service_fn(drive)).await
