@@ -78,3 +78,52 @@ fn a_missing_variable_stops_a_function_at_init_and_is_named() {
         assert!(function.environment.keys().any(|name| said.contains(name)), "{}: {said}", function.name);
     }
 }
+
+#[test]
+fn odd_http_is_refused_or_taken_at_its_word_and_never_a_server_error() {
+    let cloud = Cloud::start();
+    let account = cloud.open_account("EUR");
+    let deposits = format!("{account}/deposits");
+    let json_type = ("content-type", "application/json");
+    let good = r#"{"amount":"1","currency":"EUR"}"#;
+    let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let bom = [b"\xef\xbb\xbf", good.as_bytes()].concat();
+    let deep = format!("{}1{}", "[".repeat(4_000), "]".repeat(4_000));
+    let not_text = b"{\"amount\":\"\xff\",\"currency\":\"EUR\"}".to_vec();
+    for (what, body) in [("UTF-16", utf16), ("a byte order mark", bom), ("deep", deep.into()), ("no UTF-8", not_text)] {
+        let answer = cloud.send("POST", &deposits, &[json_type], Some(&body));
+        assert_eq!(answer.status, 400, "{what}: {answer:?}");
+    }
+    let huge = vec![b' '; 11_000_000];
+    assert_eq!(cloud.send("POST", &deposits, &[json_type], Some(&huge)).status, 413);
+
+    let id = account.trim_start_matches("/accounts/");
+    for (path, status) in [
+        (format!("/accounts/{id}%00"), 400),
+        ("/accounts/%00".to_owned(), 400),
+        (format!("/accounts/..%2f{id}"), 400),
+        (format!("/accounts/x/../{id}"), 404),
+        (format!("/accounts//{id}"), 404),
+        (format!("/ACCOUNTS/{id}"), 404),
+        (format!("{account}?limit=1&limit=2"), 200),
+        (format!("{account}/statement?limit=1&limit=2"), 200),
+        (format!("{account}?min_version=99999999999999999999"), 400),
+        (format!("{account}?at=2026-11-23T25:00:00Z"), 400),
+        (format!("{account}?%ff=%fe"), 200),
+    ] {
+        let answer = cloud.get(&path);
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+    }
+    // Nobody makes a read into a write.
+    for header in ["x-http-method-override", "x-http-method", "x-method-override"] {
+        assert_eq!(cloud.send("GET", &account, &[(header, "DELETE")], None).status, 200);
+    }
+    // Two of a header that there is once reach a function as one with a comma.
+    let twice = |name: &str, one: &str, other: &str| {
+        cloud.send("POST", &deposits, &[json_type, (name, one), (name, other)], Some(good.as_bytes()))
+    };
+    assert_eq!(twice("if-match", "\"1\"", "\"2\"").problem(), "invalid-header");
+    assert_eq!(twice("x-correlation-id", "a", "b").problem(), "invalid-header");
+    assert_eq!(twice("content-type", "application/json", "text/plain").problem(), "wrong-content-type");
+    assert_eq!(cloud.get(&account).body["version"], 1, "nothing was appended");
+}

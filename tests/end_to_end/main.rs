@@ -9,6 +9,8 @@ mod cursors;
 mod faults;
 mod history;
 mod local_cloud;
+mod logs;
 mod readme;
+mod replay;
 mod transactions;
 mod whole_bank;
