@@ -1,8 +1,7 @@
 //! Read model: what the bank holds and moves, by currency.
 
-mod handler;
-
 use aws_lambda_events::eventbridge::EventBridgeEvent;
+use domain::TotalsRow;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 
@@ -13,7 +12,8 @@ async fn main() -> Result<(), Error> {
     let store = aws::DynamoEventStore::new(dynamodb.clone(), aws::required("EVENTS_TABLE")?);
     let table = aws::Counters::new(dynamodb, aws::required("TOTALS_TABLE")?);
     store.warm_up().await;
-    let project =
-        async |event: LambdaEvent<EventBridgeEvent<Value>>| handler::handle(&store, &table, event.payload).await;
+    let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| -> Result<(), Error> {
+        Ok(aws::project_delivered::<TotalsRow>(&store, &table, event.payload).await?)
+    };
     run(service_fn(project)).await
 }

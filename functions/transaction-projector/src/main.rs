@@ -1,8 +1,7 @@
 //! Read model: every transaction as it stands now.
 
-mod handler;
-
 use aws_lambda_events::eventbridge::EventBridgeEvent;
+use domain::TransactionRow;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 
@@ -13,7 +12,8 @@ async fn main() -> Result<(), Error> {
     let store = aws::DynamoEventStore::new(dynamodb.clone(), aws::required("EVENTS_TABLE")?);
     let table = aws::CurrentRows::new(dynamodb, aws::required("TRANSACTIONS_TABLE")?, "transaction_id");
     store.warm_up().await;
-    let project =
-        async |event: LambdaEvent<EventBridgeEvent<Value>>| handler::handle(&store, &table, event.payload).await;
+    let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| -> Result<(), Error> {
+        Ok(aws::project_delivered::<TransactionRow>(&store, &table, event.payload).await?)
+    };
     run(service_fn(project)).await
 }

@@ -9,14 +9,14 @@ use crate::durable::Durable;
 use crate::engine::Engine;
 use crate::gateway::{Authorizer, Gateway, Routes};
 use crate::identity::{self, Identity, Wish};
-use crate::lambda::{Endpoints, LogSink, Pool};
+use crate::lambda::{Endpoints, LogSink, Pool, Pools};
 use crate::options::Options;
 use crate::schedules;
 use crate::secrets::Secrets;
 use crate::stream_table;
 use crate::streams::Mapping;
 use crate::template::{self, Function, StreamMapping, Template};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -27,9 +27,6 @@ use tokio::task::JoinSet;
 
 /// How often the console looks for what has waited too long.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
-
-/// The processes of every function, by the function's name.
-pub type Pools = BTreeMap<String, Arc<Pool>>;
 
 /// Runs the template until `stop` resolves.
 pub async fn run(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> Result<(), String> {

@@ -4,10 +4,9 @@
 //! delays no other, for waits are spent outside the function's places; what is given up lies in the function's failure
 //! destination, where it has one. Order is not promised.
 
-use crate::cloud::Pools;
 use crate::console::Console;
 use crate::durable::{Delivery, Durable, Message};
-use crate::lambda::{Event, Failure, FunctionError, timestamp};
+use crate::lambda::{Event, Failure, FunctionError, Pools, timestamp};
 use crate::names;
 use crate::template::AsyncInvoke;
 use jiff::Timestamp;

@@ -12,10 +12,9 @@ mod routes;
 pub use authorizer::Authorizer;
 pub use routes::Routes;
 
-use crate::cloud::Pools;
 use crate::console::{Console, Served};
 use crate::identity::{Identity, Wish};
-use crate::lambda::{Event, Failure, PAYLOAD_BYTES_MAX};
+use crate::lambda::{Event, Failure, PAYLOAD_BYTES_MAX, Pools};
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::StatusCode;

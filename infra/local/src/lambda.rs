@@ -10,7 +10,7 @@ mod runtime_api;
 mod sandbox;
 
 pub use logs::{Level, LogLine, LogSink};
-pub use pool::Pool;
+pub use pool::{Pool, Pools};
 pub use sandbox::{Endpoints, LAUNCH_COMMAND, launch};
 
 use axum::body::Bytes;

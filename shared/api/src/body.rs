@@ -9,7 +9,10 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
-use crate::{FieldError, Problem, call::UUID};
+use crate::{
+    FieldError, Problem,
+    id::{self, UUID},
+};
 
 /// The largest body of the API is a few hundred bytes.
 const BODY_BYTES_MAX: usize = 8 * 1024;
@@ -113,7 +116,7 @@ impl TransactionBody {
     pub fn order(self, by: UserId) -> Result<Order, Problem> {
         let id = |name: &str, text: &str| {
             let must = "must be the id of an account: a UUID of 36 characters";
-            crate::call::id(text).ok_or_else(|| FieldError::field(name, &must))
+            id::parse(text).ok_or_else(|| FieldError::field(name, &must))
         };
         let (source, destination) = (id("from", &self.from), id("to", &self.to));
         let money = money(&self.amount, &self.currency, self.description);

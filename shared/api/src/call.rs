@@ -1,22 +1,15 @@
 //! One request: who calls, and what they sent along.
 
+mod answer;
+
 use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
 use eventing::Host;
-use lambda_http::{
-    Body, Request, RequestExt,
-    http::{HeaderValue, StatusCode, header},
-    request::RequestContext,
-};
-use serde::{Serialize, de::DeserializeOwned};
-use uuid::Uuid;
+use lambda_http::{Request, RequestExt, http::header, request::RequestContext};
+use serde::de::DeserializeOwned;
 
-use crate::{
-    CursorKeys, FieldError, Problem, body,
-    views::{Changed, PageView},
-};
+use crate::{CursorKeys, FieldError, Problem, body, id};
 
-/// An HTTP answer.
-pub type Response = lambda_http::Response<Body>;
+pub use answer::Response;
 
 /// Rows of a page where the caller does not say how many.
 pub const PAGE_ROWS_DEFAULT: usize = 20;
@@ -33,15 +26,6 @@ const CORRELATION_ID: &str = "x-correlation-id";
 
 /// The scope of administrators' tokens.
 pub const ADMIN_SCOPE: &str = "daybook/admin";
-
-/// The usual form of an id, of several that a UUID can be written in.
-pub(crate) const UUID: &str = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
-
-/// An id in its usual form.
-pub(crate) fn id(text: &str) -> Option<AggregateId> {
-    let usual_form = text.len() == uuid::fmt::Hyphenated::LENGTH;
-    usual_form.then(|| Uuid::try_parse(text).ok()).flatten().map(AggregateId)
-}
 
 /// A request as API Gateway handed it on (HTTP API, payload format 2.0).
 #[derive(Debug)]
@@ -139,7 +123,7 @@ impl Call {
     pub fn id(&self) -> Result<AggregateId, Problem> {
         let parameters = self.request.path_parameters_ref();
         let text = parameters.and_then(|parameters| parameters.first("id")).unwrap_or_default();
-        id(text).ok_or_else(Problem::malformed_id)
+        id::parse(text).ok_or_else(Problem::malformed_id)
     }
 
     /// The body as a `T`.
@@ -268,28 +252,6 @@ impl Call {
         Ok(format!("{:?}", (self.caller()?.as_str(), self.method_and_path(), parameters)))
     }
 
-    /// The cursor for the place `next` of this query.
-    ///
-    /// # Errors
-    /// When it does not serialise.
-    pub fn next_cursor(&self, keys: &CursorKeys, next: &impl Serialize) -> Result<String, Problem> {
-        keys.write(&self.whose_query()?, next).map_err(|error| Problem::internal(&error))
-    }
-
-    /// A page of a list, which continues after the place `next`.
-    ///
-    /// # Errors
-    /// When it does not serialise.
-    pub fn page<V: Serialize>(
-        &self,
-        keys: &CursorKeys,
-        items: Vec<V>,
-        next: Option<impl Serialize>,
-    ) -> Result<Response, Problem> {
-        let next_cursor = next.map(|place| self.next_cursor(keys, &place)).transpose()?;
-        self.json(StatusCode::OK, &PageView { items, next_cursor })
-    }
-
     fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, Problem> {
         let Some(text) = self.query(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| invalid_parameter(name, "must be a whole number"))
@@ -298,102 +260,8 @@ impl Call {
     fn query(&self, name: &str) -> Option<&str> {
         self.request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
     }
-
-    /// `view` of version `version` with its entity tag, or 304 where the caller has that version already.
-    ///
-    /// # Errors
-    /// When `view` does not serialise.
-    pub fn tagged(&self, version: Version, view: &impl Serialize) -> Result<Response, Problem> {
-        let tag = format!("\"{version}\"");
-        let known = self.request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
-        // Weak comparison (RFC 9110, 13.1.2).
-        let mut known = known.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
-        let mut response = if known.any(|known| known == tag || known == "*") {
-            let mut response = Response::new(Body::Empty);
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        } else {
-            self.json(StatusCode::OK, view)?
-        };
-        response.headers_mut().insert(header::ETAG, header_value(&tag));
-        Ok(response)
-    }
-
-    /// `view` as JSON.
-    ///
-    /// # Errors
-    /// When it does not serialise.
-    pub fn json(&self, status: StatusCode, view: &impl Serialize) -> Result<Response, Problem> {
-        let body = serde_json::to_string(view).map_err(|error| Problem::internal(&error))?;
-        let mut response = Response::new(Body::Text(body));
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(response)
-    }
-
-    /// The answer to a command: the aggregate and its version, which is also its entity tag.
-    ///
-    /// # Errors
-    /// When it does not serialise.
-    pub fn changed(&self, id: AggregateId, version: Version) -> Result<Response, Problem> {
-        let mut response = self.json(StatusCode::OK, &Changed { id, version })?;
-        response.headers_mut().insert(header::ETAG, header_value(&format!("\"{version}\"")));
-        Ok(response)
-    }
-
-    /// The answer to a command that makes something, which is then found below `collection`: 201 where it is done, 202 where it
-    /// has only begun.
-    ///
-    /// # Errors
-    /// When it does not serialise.
-    pub fn created(
-        &self,
-        status: StatusCode,
-        collection: &str,
-        id: AggregateId,
-        version: Version,
-    ) -> Result<Response, Problem> {
-        let mut response = self.changed(id, version)?;
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::LOCATION, header_value(&format!("{collection}/{id}")));
-        Ok(response)
-    }
-
-    /// The last word: the answer or the problem, with the correlation id, and a line in the log.
-    #[must_use]
-    pub fn answer(&self, outcome: Result<Response, Problem>) -> Response {
-        let mut response = outcome.unwrap_or_else(|problem| self.problem(&problem));
-        let correlation_id = match &self.correlation_id {
-            Ok(id) | Err(id) => id.as_str(),
-        };
-        response.headers_mut().insert(CORRELATION_ID, header_value(correlation_id));
-        // Answers are one person's, and of one moment.
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        tracing::info!(route = self.route, status = response.status().as_u16(), correlation_id, "answered");
-        response
-    }
-
-    fn problem(&self, problem: &Problem) -> Response {
-        let body = problem.to_json(self.request.raw_http_path()).unwrap_or_default();
-        let mut response = Response::new(Body::from(String::from_utf8(body).unwrap_or_default()));
-        *response.status_mut() = problem.status();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(allow) = problem.allow() {
-            headers.insert(header::ALLOW, header_value(allow));
-        }
-        if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
-    }
 }
 
 fn invalid_parameter(name: &'static str, must: &str) -> Problem {
     Problem::invalid_request(&[FieldError::parameter(name, must)])
-}
-
-/// Every text that comes here is made of visible ASCII by its type.
-fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }

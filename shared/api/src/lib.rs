@@ -4,6 +4,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `call.rs` | one request: who calls, with which headers, parameters and body |
+//! | `call/answer.rs` | what goes back |
 //! | `body.rs` | request bodies as commands of the bank |
 //! | `views.rs` | what answers look like |
 //! | `problem.rs` | every error a client can see, by RFC 9457 |
@@ -13,6 +14,7 @@
 mod body;
 mod call;
 mod cursor;
+mod id;
 mod openapi;
 mod operations;
 mod problem;

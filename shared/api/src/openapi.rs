@@ -7,7 +7,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{OPERATIONS, call::UUID, operations::Operation, problem::KINDS};
+use crate::{OPERATIONS, id::UUID, operations::Operation, problem::KINDS};
 
 const PROBLEM: &str = "#/components/schemas/Problem";
 const MESSAGE: &str = "#/components/schemas/Message";

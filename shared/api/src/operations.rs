@@ -5,8 +5,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::{
-    AccountView, CreateAccountBody, JournalView, MoneyBody, OverdraftLimitBody, Problem, StatementEntryView,
-    TotalsView, TransactionBody, TransactionView,
+    ADMIN_SCOPE, AccountView, CreateAccountBody, JournalView, MoneyBody, OverdraftLimitBody, Problem,
+    StatementEntryView, TotalsView, TransactionBody, TransactionView,
     call::{EVENT_TYPE_CHARS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX},
     views::{Changed, EventView, PageView},
 };
@@ -103,7 +103,7 @@ const PAGE: &[Parameter] = &[LIMIT, CURSOR];
 
 const READ: &str = "daybook/read";
 const WRITE: &str = "daybook/write";
-use crate::ADMIN_SCOPE as ADMIN;
+const ADMIN: &str = ADMIN_SCOPE;
 
 /// All of them.
 pub const OPERATIONS: &[Operation] = &[

@@ -1,9 +1,9 @@
 //! EventBridge: entries out, events in.
 
-use aggregate::{Envelope, Unreadable};
+use aggregate::{Envelope, Row, Unreadable};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use aws_sdk_eventbridge::{Client, primitives::DateTime, types::PutEventsRequestEntry};
-use eventing::{Bus, BusError, Entry, PublishLimits};
+use eventing::{Bus, BusError, Entry, EventStore, ProjectError, PublishLimits, ReadTable, project};
 use serde_json::Value;
 
 /// The source of every event of the bank.
@@ -59,4 +59,21 @@ pub fn envelope_of(event: EventBridgeEvent<Value>) -> Result<Envelope, Unreadabl
         schema_version: 0,
         reason: "the detail does not have the form of an event envelope".to_owned(),
     })
+}
+
+/// Brings a read model's rows up to the event that the bus has delivered, at least. An error fails the invocation: the event
+/// comes again, and is parked in the end.
+///
+/// # Errors
+/// When the event is not in the read model.
+pub async fn project_delivered<R: Row>(
+    store: &impl EventStore,
+    table: &impl ReadTable<R>,
+    event: EventBridgeEvent<Value>,
+) -> Result<(), ProjectError> {
+    let event = envelope_of(event)?;
+    let outcome = project(store, table, &event).await?;
+    let correlation_id = event.metadata.correlation_id.as_str();
+    tracing::info!(aggregate_id = %event.aggregate_id, version = event.version, correlation_id, ?outcome, "projected");
+    Ok(())
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `event_store.rs`, `item.rs` | the event store on DynamoDB, and the form of its items |
 //! | `read_table.rs`, `counters.rs`, `journal.rs` | read tables on DynamoDB |
-//! | `stream.rs`, `bus.rs` | stream records in, bus entries out, bus events in |
+//! | `stream.rs`, `bus.rs` | stream records in, bus entries out, bus events in and into read models |
 //! | `config.rs` | clients and settings from the environment |
 //! | `secret.rs` | a secret that is rotated |
 //! | `telemetry.rs` | logs |
@@ -20,7 +20,7 @@ mod secret;
 mod stream;
 mod telemetry;
 
-pub use bus::{EventBridge, SOURCE, envelope_of};
+pub use bus::{EventBridge, SOURCE, envelope_of, project_delivered};
 pub use config::{ConfigError, dynamodb, eventbridge, required, secrets_manager};
 pub use counters::{Counters, Counts};
 pub use event_store::DynamoEventStore;

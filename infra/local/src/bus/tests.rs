@@ -1,6 +1,6 @@
 use super::*;
-use crate::cloud::Pools;
 use crate::data::Data;
+use crate::lambda::Pools;
 use axum::body::to_bytes;
 
 fn bus() -> (Bus, Arc<Durable>) {

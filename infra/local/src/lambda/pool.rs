@@ -9,13 +9,17 @@ use super::{Event, Failure, FunctionError, LogSink};
 use crate::stream_table::Lookout;
 use crate::template::Function;
 use axum::body::Bytes;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 /// How many processes in a row may be found dead with an event in hand before the invocation fails.
 const DELIVERY_ATTEMPTS_MAX: u32 = 5;
+
+/// The processes of every function, by the function's name.
+pub type Pools = BTreeMap<String, Arc<Pool>>;
 
 /// The processes of a function.
 pub struct Pool {

@@ -1,0 +1,135 @@
+//! What goes back: answers with their headers, problems, and the line in the log.
+
+use aggregate::{AggregateId, Version};
+use lambda_http::{
+    Body,
+    http::{HeaderValue, StatusCode, header},
+};
+use serde::Serialize;
+
+use super::{CORRELATION_ID, Call};
+use crate::{
+    CursorKeys, Problem,
+    views::{Changed, PageView},
+};
+
+/// An HTTP answer.
+pub type Response = lambda_http::Response<Body>;
+
+impl Call {
+    /// The cursor for the place `next` of this query.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn next_cursor(&self, keys: &CursorKeys, next: &impl Serialize) -> Result<String, Problem> {
+        keys.write(&self.whose_query()?, next).map_err(|error| Problem::internal(&error))
+    }
+
+    /// A page of a list, which continues after the place `next`.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn page<V: Serialize>(
+        &self,
+        keys: &CursorKeys,
+        items: Vec<V>,
+        next: Option<impl Serialize>,
+    ) -> Result<Response, Problem> {
+        let next_cursor = next.map(|place| self.next_cursor(keys, &place)).transpose()?;
+        self.json(StatusCode::OK, &PageView { items, next_cursor })
+    }
+
+    /// `view` of version `version` with its entity tag, or 304 where the caller has that version already.
+    ///
+    /// # Errors
+    /// When `view` does not serialise.
+    pub fn tagged(&self, version: Version, view: &impl Serialize) -> Result<Response, Problem> {
+        let tag = format!("\"{version}\"");
+        let known = self.request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+        // Weak comparison (RFC 9110, 13.1.2).
+        let mut known = known.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+        let mut response = if known.any(|known| known == tag || known == "*") {
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            self.json(StatusCode::OK, view)?
+        };
+        response.headers_mut().insert(header::ETAG, header_value(&tag));
+        Ok(response)
+    }
+
+    /// `view` as JSON.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn json(&self, status: StatusCode, view: &impl Serialize) -> Result<Response, Problem> {
+        let body = serde_json::to_string(view).map_err(|error| Problem::internal(&error))?;
+        let mut response = Response::new(Body::Text(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(response)
+    }
+
+    /// The answer to a command: the aggregate and its version, which is also its entity tag.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn changed(&self, id: AggregateId, version: Version) -> Result<Response, Problem> {
+        let mut response = self.json(StatusCode::OK, &Changed { id, version })?;
+        response.headers_mut().insert(header::ETAG, header_value(&format!("\"{version}\"")));
+        Ok(response)
+    }
+
+    /// The answer to a command that makes something, which is then found below `collection`: 201 where it is done, 202 where it
+    /// has only begun.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn created(
+        &self,
+        status: StatusCode,
+        collection: &str,
+        id: AggregateId,
+        version: Version,
+    ) -> Result<Response, Problem> {
+        let mut response = self.changed(id, version)?;
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::LOCATION, header_value(&format!("{collection}/{id}")));
+        Ok(response)
+    }
+
+    /// The last word: the answer or the problem, with the correlation id, and a line in the log.
+    #[must_use]
+    pub fn answer(&self, outcome: Result<Response, Problem>) -> Response {
+        let mut response = outcome.unwrap_or_else(|problem| self.problem(&problem));
+        let correlation_id = match &self.correlation_id {
+            Ok(id) | Err(id) => id.as_str(),
+        };
+        response.headers_mut().insert(CORRELATION_ID, header_value(correlation_id));
+        // Answers are one person's, and of one moment.
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        tracing::info!(route = self.route, status = response.status().as_u16(), correlation_id, "answered");
+        response
+    }
+
+    fn problem(&self, problem: &Problem) -> Response {
+        let body = problem.to_json(self.method_and_path().1).unwrap_or_default();
+        let mut response = Response::new(Body::from(String::from_utf8(body).unwrap_or_default()));
+        *response.status_mut() = problem.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(allow) = problem.allow() {
+            headers.insert(header::ALLOW, header_value(allow));
+        }
+        if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Every text that comes here is made of visible ASCII by its type.
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
