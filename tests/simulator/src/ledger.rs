@@ -1,0 +1,185 @@
+//! The checker: follows every event as it is recorded and stops the run at the first one that breaks an invariant. It knows
+//! the bank's rules from nobody but itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aggregate::{Aggregate, AggregateId, Envelope, Row, Version};
+use domain::{
+    Account, AccountEvent, AccountRow, Leg, StatementEntry, TotalsRow, Transaction, TransactionEvent, TransactionRow,
+};
+use eventing::{Commit, Snapshot};
+
+/// What an account holds, by the checker's own book.
+#[derive(Debug, Default)]
+struct Book {
+    balance: i64,
+    limit: i64,
+    closed: bool,
+}
+
+/// What became of a transaction's money.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Moves {
+    debited: i64,
+    credited: i64,
+    refunded: i64,
+    ended: bool,
+}
+
+/// Everything recorded, checked.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    versions: BTreeMap<AggregateId, Version>,
+    books: BTreeMap<AggregateId, Book>,
+    moves: BTreeMap<AggregateId, Moves>,
+    accounts: BTreeMap<AggregateId, Account>,
+    transactions: BTreeMap<AggregateId, Transaction>,
+    effects: BTreeSet<(AggregateId, String, String)>,
+    paid_in: i64,
+    /// All events, in the order in which they were recorded.
+    pub events: Vec<Envelope>,
+    /// What each read model must show at each version.
+    pub account_rows: BTreeMap<AggregateId, Vec<AccountRow>>,
+    /// Likewise.
+    pub statement_rows: BTreeMap<AggregateId, Vec<StatementEntry>>,
+    /// Likewise.
+    pub totals_rows: BTreeMap<AggregateId, Vec<TotalsRow>>,
+    /// Likewise.
+    pub transaction_rows: BTreeMap<AggregateId, Vec<TransactionRow>>,
+}
+
+fn extend<R: Row>(rows: &mut BTreeMap<AggregateId, Vec<R>>, event: &Envelope) {
+    let rows = rows.entry(event.aggregate_id).or_default();
+    let event = event.decode().expect("I17: what was recorded can be read");
+    let next = R::next(rows.last(), &event).expect("I13: every event is part of a row");
+    rows.push(next);
+}
+
+impl Ledger {
+    /// Takes in a commit that is recorded now.
+    pub fn record(&mut self, commit: &Commit) {
+        let id = commit.aggregate_id;
+        let version = self.versions.entry(id).or_default();
+        assert!(commit.version > *version, "I1: two commits at version {} of {id}", commit.version);
+        assert!(commit.version == *version + 1, "I2: a gap before version {} of {id}", commit.version);
+        *version = commit.last_version();
+        // Whoever repeats a step says so by its correlation: one step of one conversation has one effect on one aggregate.
+        for event in commit.envelopes() {
+            let step = (id, event.metadata.correlation_id.as_str().to_owned(), event.event_type.clone());
+            assert!(self.effects.insert(step), "I7: {} of {id} happened twice", event.event_type);
+            if event.aggregate_type == Account::TYPE {
+                self.account(&event);
+            } else {
+                self.transaction(&event);
+            }
+            self.events.push(event);
+        }
+        self.check_state(commit);
+        self.check_money();
+    }
+
+    fn account(&mut self, event: &Envelope) {
+        extend(&mut self.account_rows, event);
+        extend(&mut self.statement_rows, event);
+        extend(&mut self.totals_rows, event);
+        let id = event.aggregate_id;
+        let decoded = event.decode::<AccountEvent>().expect("I17").data;
+        self.accounts.entry(id).or_default().apply(&decoded);
+        let book = self.books.entry(id).or_default();
+        let is_refund = matches!(decoded, AccountEvent::AccountRefunded { .. });
+        let settles = matches!(decoded, AccountEvent::DebitSettled { .. });
+        let refuses = matches!(decoded, AccountEvent::DebitRefused { .. } | AccountEvent::CreditRefused { .. });
+        assert!(!book.closed || is_refund || settles || refuses, "I10: {} on a closed account", event.event_type);
+        match &decoded {
+            AccountEvent::MoneyDeposited { amount, .. } => {
+                book.balance += amount.minor();
+                self.paid_in += amount.minor();
+            }
+            AccountEvent::MoneyWithdrawn { amount, .. } => {
+                book.balance -= amount.minor();
+                self.paid_in -= amount.minor();
+            }
+            AccountEvent::AccountDebited(Leg { transaction_id, amount, .. }) => {
+                book.balance -= amount.minor();
+                let moves = self.moves.entry(*transaction_id).or_default();
+                assert_eq!(*moves, Moves::default(), "I11: {transaction_id} debits once, and first");
+                moves.debited = amount.minor();
+            }
+            AccountEvent::AccountCredited(Leg { transaction_id, amount, .. }) => {
+                book.balance += amount.minor();
+                let moves = self.moves.entry(*transaction_id).or_default();
+                let before = Moves { debited: amount.minor(), ..Moves::default() };
+                assert_eq!(*moves, before, "I11: {transaction_id} credits what it debited, once, and does not refund");
+                moves.credited = amount.minor();
+            }
+            AccountEvent::AccountRefunded { transaction_id, amount } => {
+                book.balance += amount.minor();
+                let moves = self.moves.entry(*transaction_id).or_default();
+                let before = Moves { debited: amount.minor(), ..Moves::default() };
+                assert_eq!(*moves, before, "I11: {transaction_id} refunds what it debited, once, and does not credit");
+                moves.refunded = amount.minor();
+            }
+            AccountEvent::AccountClosed {} => {
+                assert_eq!(book.balance, 0, "I10: closed with money");
+                book.closed = true;
+            }
+            AccountEvent::OverdraftLimitSet { limit_minor } => book.limit = limit_minor.cast_signed(),
+            AccountEvent::AccountCreated { .. }
+            | AccountEvent::AccountFrozen {}
+            | AccountEvent::AccountUnfrozen {}
+            | AccountEvent::DebitRefused { .. }
+            | AccountEvent::CreditRefused { .. }
+            | AccountEvent::DebitSettled { .. } => {}
+        }
+        assert!(book.balance >= -book.limit, "I10: {id} is below its limit");
+    }
+
+    fn transaction(&mut self, event: &Envelope) {
+        extend(&mut self.transaction_rows, event);
+        let id = event.aggregate_id;
+        let decoded = event.decode::<TransactionEvent>().expect("I17").data;
+        self.transactions.entry(id).or_default().apply(&decoded);
+        let moves = self.moves.entry(id).or_default();
+        assert!(!moves.ended, "I12: {id} ended twice");
+        match decoded {
+            TransactionEvent::TransactionInitiated(_) => {}
+            TransactionEvent::TransactionCompleted {} => {
+                assert!(moves.debited > 0 && moves.credited == moves.debited, "I11: {id} completed without its money");
+                moves.ended = true;
+            }
+            TransactionEvent::TransactionFailed { .. } => {
+                assert!(moves.credited == 0 && moves.refunded == moves.debited, "I11: {id} failed and kept money");
+                moves.ended = true;
+            }
+        }
+    }
+
+    /// A state that rides along is the fold of the events, to the last field.
+    fn check_state(&self, commit: &Commit) {
+        let Some(state) = &commit.state else { return };
+        let fold = match (self.accounts.get(&commit.aggregate_id), self.transactions.get(&commit.aggregate_id)) {
+            (Some(account), _) => Snapshot::of(account),
+            (None, Some(transaction)) => Snapshot::of(transaction),
+            (None, None) => return,
+        };
+        assert_eq!(*state, fold.expect("a state serialises"), "I18: a state that is not the fold of its events");
+    }
+
+    /// What was paid in is on the accounts or on its way between them.
+    fn check_money(&self) {
+        let held: i64 = self.books.values().map(|book| book.balance).sum();
+        let under_way: i64 = self.moves.values().map(|moves| moves.debited - moves.credited - moves.refunded).sum();
+        assert_eq!(held + under_way, self.paid_in, "I9: money was lost or invented");
+    }
+
+    /// The version that an aggregate has.
+    pub fn version(&self, id: AggregateId) -> Version {
+        self.versions.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Transactions that have begun and not ended.
+    pub fn open(&self) -> Vec<AggregateId> {
+        let begun = self.transactions.keys();
+        begun.filter(|id| !self.moves.get(id).is_some_and(|moves| moves.ended)).copied().collect()
+    }
+}

@@ -1,0 +1,172 @@
+//! The machine that everything runs on: one thread, a clock that only the scheduler moves, and one source of chance.
+//!
+//! A task stops at every [`Machine::point`], where the scheduler may let another go on or kill it: that is what a Lambda
+//! function does that is frozen, times out or loses its machine.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use aggregate::Timestamp;
+use eventing::Host;
+use uuid::Uuid;
+
+/// When every run begins: an arbitrary moment.
+const BEGIN_MICROS: i64 = 1_763_891_400_000_000;
+
+/// A task, until it ends or is killed.
+pub struct Task {
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Task {
+    /// A task that has not begun.
+    pub fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { future: Box::pin(future) }
+    }
+
+    /// Lets it go on to its next point. True: it has ended.
+    pub fn step(&mut self) -> bool {
+        self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+}
+
+/// What faults there are in a run, each as a chance in a thousand at each place where it may happen.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    /// A request is lost before it has an effect.
+    pub lost_before: u32,
+    /// The answer is lost after the effect.
+    pub lost_after: u32,
+    /// A request that was given up has its effect later.
+    pub late: u32,
+    /// An entry is refused by the bus.
+    pub refused: u32,
+    /// A delivery comes twice.
+    pub doubled: u32,
+    /// A task is killed.
+    pub killed: u32,
+    /// How far clocks are apart, in microseconds.
+    pub skew_micros: i64,
+}
+
+impl Rates {
+    /// No faults at all.
+    pub const NONE: Self =
+        Self { lost_before: 0, lost_after: 0, late: 0, refused: 0, doubled: 0, killed: 0, skew_micros: 0 };
+
+    /// The rates of one seed: each none, low or extreme.
+    pub fn drawn(rng: &mut fastrand::Rng) -> Self {
+        let mut rate = |most: u32| match rng.u32(0..4) {
+            0 => 0,
+            1 => rng.u32(0..=most),
+            _ => rng.u32(0..=most / 4),
+        };
+        let (lost_before, lost_after, late) = (rate(200), rate(200), rate(200));
+        let (refused, doubled, killed) = (rate(400), rate(500), rate(100));
+        let skew_micros = [0, 1_000_000, 86_400_000_000][rng.usize(0..3)];
+        Self { lost_before, lost_after, late, refused, doubled, killed, skew_micros }
+    }
+}
+
+/// The state of the machine.
+#[derive(Debug)]
+pub struct State {
+    /// All chance comes from here.
+    pub rng: fastrand::Rng,
+    /// Which faults there are.
+    pub rates: Rates,
+    /// Faults so far.
+    pub faults: u64,
+    now_micros: i64,
+    hash: u64,
+    trace: Option<Vec<String>>,
+}
+
+/// The machine; clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Machine(Arc<Mutex<State>>);
+
+impl Machine {
+    /// The machine of one seed.
+    pub fn new(seed: u64, traced: bool) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let rates = Rates::drawn(&mut rng);
+        let trace = traced.then(Vec::new);
+        Self(Arc::new(Mutex::new(State { rng, rates, faults: 0, now_micros: BEGIN_MICROS, hash: 0, trace })))
+    }
+
+    /// Its state. Never held over a point.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a task stops until the scheduler lets it go on, if it ever does.
+    pub async fn point(&self) {
+        let mut stopped = false;
+        poll_fn(|_| if std::mem::replace(&mut stopped, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    /// Whether a fault of this rate happens here.
+    pub fn fault(&self, rate: impl Fn(&Rates) -> u32) -> bool {
+        let mut state = self.state();
+        let rate = rate(&state.rates);
+        let happens = rate > 0 && state.rng.u32(0..1_000) < rate;
+        state.faults += u64::from(happens);
+        happens
+    }
+
+    /// Moves the clock on.
+    pub fn pass(&self, micros: i64) {
+        self.state().now_micros += micros;
+    }
+
+    /// Notes what happened: always in the run's fingerprint, and in words where the run is traced.
+    pub fn note(&self, what: impl FnOnce() -> String, fingerprint: u64) {
+        let mut state = self.state();
+        // FNV-1a, on whole words.
+        state.hash = (state.hash ^ fingerprint).wrapping_mul(0x0100_0000_01b3);
+        let now = (state.now_micros - BEGIN_MICROS) / 1_000;
+        if let Some(trace) = &mut state.trace {
+            trace.push(format!("{now:>12} ms  {}", what()));
+        }
+    }
+
+    /// The fingerprint of everything that happened.
+    pub fn hash(&self) -> u64 {
+        self.state().hash
+    }
+
+    /// What happened, in words.
+    pub fn trace(&self) -> Vec<String> {
+        self.state().trace.clone().unwrap_or_default()
+    }
+}
+
+impl Host for Machine {
+    fn now(&self) -> Timestamp {
+        let mut state = self.state();
+        let skew = match state.rates.skew_micros {
+            0 => 0,
+            most => state.rng.i64(-most..=most),
+        };
+        Timestamp::from_micros(state.now_micros + skew)
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.pass(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX));
+        self.point().await;
+    }
+
+    fn new_id(&self) -> Uuid {
+        Uuid::from_u128(self.state().rng.u128(..))
+    }
+
+    fn jitter(&self, ceiling: Duration) -> Duration {
+        ceiling.mul_f64(self.state().rng.f64())
+    }
+}

@@ -1,0 +1,102 @@
+//! The bank under every fault at once. A seed decides everything: one thread runs the real command execution, publishing,
+//! projection, process manager and sweep over faulty services, checks every invariant at every event, stops the faults, and
+//! sees that all comes to rest. Exits with 1 where a seed fails, and says how to see it again.
+
+mod ledger;
+mod machine;
+mod mutants;
+mod ports;
+mod run;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use clap::Parser;
+use machine::Machine;
+use mutants::Mutant;
+use run::{Report, run};
+
+/// Tries the bank under faults, seed by seed.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many seeds.
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// The first seed; alone, the only one, with its trace.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Takes one guard away, to see that it is missed.
+    #[arg(long)]
+    mutant: Option<Mutant>,
+    /// Runs every seed twice, and compares.
+    #[arg(long)]
+    twice: bool,
+}
+
+/// Runs a seed; the message of what does not hold.
+fn try_seed(seed: u64, mutant: Option<Mutant>, traced: bool) -> (Machine, Result<Report, String>) {
+    let machine = Machine::new(seed, traced);
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&machine, mutant)));
+    let outcome = outcome.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    });
+    (machine, outcome)
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    std::panic::set_hook(Box::new(|_| {}));
+    let alone = options.seed.is_some() && !std::env::args().any(|argument| argument.starts_with("--seeds"));
+    let first = options.seed.unwrap_or(0);
+    let seeds = if alone { 1 } else { options.seeds };
+    let (began, next) = (Instant::now(), AtomicU64::new(first));
+    let (failures, faults, events) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= first + seeds || (options.mutant.is_some() && failures.load(Ordering::Relaxed) > 0) {
+            return;
+        }
+        let (machine, outcome) = try_seed(seed, options.mutant, alone);
+        let outcome = outcome.and_then(|report| {
+            if options.twice && try_seed(seed, options.mutant, false).1.map(|again| again.hash) != Ok(report.hash) {
+                return Err("I19: two runs of one seed differ".to_owned());
+            }
+            Ok(report)
+        });
+        for line in machine.trace() {
+            println!("{line}");
+        }
+        match outcome {
+            Ok(report) => {
+                faults.fetch_add(report.faults, Ordering::Relaxed);
+                events.fetch_add(report.events, Ordering::Relaxed);
+            }
+            Err(message) => {
+                failures.fetch_add(1, Ordering::Relaxed);
+                let mutant = options.mutant.map(|mutant| format!(" --mutant {}", name(mutant))).unwrap_or_default();
+                println!("seed {seed} fails: {message}\n  cargo run --release -p simulator -- --seed {seed}{mutant}");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from).min(usize::try_from(seeds).unwrap_or(1))
+        {
+            scope.spawn(work);
+        }
+    });
+    let [failures, faults, events] = [failures, faults, events].map(AtomicU64::into_inner);
+    println!(
+        "seeds {seeds} failures {failures} faults {faults} events {events} seconds {:.1}",
+        began.elapsed().as_secs_f64()
+    );
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn name(mutant: Mutant) -> String {
+    clap::ValueEnum::to_possible_value(&mutant).map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
