@@ -89,6 +89,6 @@ fn a_record_that_cannot_be_read_is_parked_and_holds_up_nobody() {
     cloud.eventually(&path, |answer| answer.body["items"].as_array().is_some_and(|items| items.len() == 1));
     let why = cloud.wait_for_line("parking a stream record");
     assert!(why.contains("does not have the form of a commit"), "{why}");
-    let parked = cloud.wait_for_line("in DeadLetterQueue");
+    let parked = cloud.wait_for_line("in dead-letters");
     assert!(parked.contains("StreamRecordUnreadable"), "{parked}");
 }

@@ -10,6 +10,7 @@ mod faults;
 mod history;
 mod local_cloud;
 mod logs;
+mod operator;
 mod readme;
 mod replay;
 mod transactions;

@@ -47,7 +47,9 @@ impl Edge {
         let accounts = CurrentRows::new(client(), "accounts", "account_id");
         let statement = RowHistory::new(client(), "statement", "account_id");
         let transactions = CurrentRows::new(client(), "transactions", "transaction_id");
-        let (totals, journal) = (Counters::new(client(), "totals"), Journal::new(client(), "journal"));
+        // Without a look at which generation is current, which a process takes every two seconds.
+        let totals = Counters::new(client(), "totals").of_generation(1);
+        let journal = Journal::new(client(), "journal");
         let secrets = secrets_manager().await;
         let queries = account_queries::Queries {
             store: store.clone(),

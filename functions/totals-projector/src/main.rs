@@ -12,6 +12,7 @@ async fn main() -> Result<(), Error> {
     let store = aws::DynamoEventStore::new(dynamodb.clone(), aws::required("EVENTS_TABLE")?);
     let table = aws::Counters::new(dynamodb, aws::required("TOTALS_TABLE")?);
     store.warm_up().await;
+    table.warm_up().await;
     let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| -> Result<(), Error> {
         Ok(aws::project_delivered::<TotalsRow>(&store, &table, event.payload).await?)
     };

@@ -6,24 +6,29 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// The request to do `action`, the only one that is played here; or the answer that says what is wrong with it.
+/// What is asked for.
+pub fn action(headers: &HeaderMap) -> &str {
+    headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default()
+}
+
+/// The request to do `action`, which is what is played here; or the answer that says what is wrong with it.
 pub async fn request<T: DeserializeOwned>(
     action: &str,
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
-) -> Result<T, Response> {
-    let asked = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+) -> Result<T, Box<Response>> {
+    let asked = self::action(headers);
     if asked != action {
         let problem = format!("the local cloud plays {action}, not {asked}");
-        return Err(error(StatusCode::BAD_REQUEST, "UnknownOperationException", &problem));
+        return Err(error(StatusCode::BAD_REQUEST, "UnknownOperationException", &problem).into());
     }
     let Ok(body) = to_bytes(body, bytes_max).await else {
         let problem = "The request is too large.";
-        return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", problem));
+        return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", problem).into());
     };
     serde_json::from_slice(&body)
-        .map_err(|problem| error(StatusCode::BAD_REQUEST, "SerializationException", &problem.to_string()))
+        .map_err(|problem| error(StatusCode::BAD_REQUEST, "SerializationException", &problem.to_string()).into())
 }
 
 /// An error of type `kind`.

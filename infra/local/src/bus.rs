@@ -168,7 +168,7 @@ impl Bus {
 async fn handle(State(bus): State<Arc<Bus>>, headers: HeaderMap, body: Body) -> Response {
     match aws_json::request(PUT_EVENTS, &headers, body, BODY_BYTES_MAX).await {
         Ok(request) => bus.put_events(request),
-        Err(answer) => answer,
+        Err(answer) => *answer,
     }
 }
 

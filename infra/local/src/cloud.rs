@@ -11,6 +11,7 @@ use crate::gateway::{Authorizer, Gateway, Routes};
 use crate::identity::{self, Identity, Wish};
 use crate::lambda::{Endpoints, LogSink, Pool, Pools};
 use crate::options::Options;
+use crate::queues::Queues;
 use crate::schedules;
 use crate::secrets::Secrets;
 use crate::stream_table;
@@ -74,6 +75,7 @@ impl Cloud {
         tokio::spawn(engine.clone().serve(listeners.engine, pending()));
         let secrets = Secrets { names: template.secrets.clone(), durable: Arc::clone(&durable) };
         tokio::spawn(secrets.serve(listeners.secrets));
+        tokio::spawn(Queues::new(template.queues.clone(), Arc::clone(&durable)).serve(listeners.queues));
 
         let (lookout, writes) = stream_table::watch_writes(&data.engine_file()).map_err(unreadable)?;
         let mut pools = Pools::new();
@@ -92,7 +94,8 @@ impl Cloud {
         cloud.show(&routes, (&listeners.api_url, contract.is_some()), &listeners.urls, identity.as_ref())?;
         let authorizer = identity.map(|(settings, identity)| (Authorizer::new(settings, &identity), identity));
         let (pools, console) = (cloud.pools.clone(), Arc::clone(console));
-        tokio::spawn(Gateway { routes, contract, authorizer, pools, console }.serve(listeners.api));
+        let environment = listeners.urls.environment("operator");
+        tokio::spawn(Gateway { routes, contract, authorizer, environment, pools, console }.serve(listeners.api));
         cloud.resume(&deliveries)?;
         Ok(cloud)
     }
@@ -186,6 +189,7 @@ struct Listeners {
     engine: TcpListener,
     bus: TcpListener,
     secrets: TcpListener,
+    queues: TcpListener,
     api_url: String,
     urls: Endpoints,
 }
@@ -196,8 +200,9 @@ impl Listeners {
         let (engine, dynamodb) = listen(options.engine_port, "--engine-port").await?;
         let (bus, eventbridge) = listen(0, "another").await?;
         let (secrets, secrets_manager) = listen(0, "another").await?;
-        let urls = Endpoints { dynamodb, eventbridge, secrets_manager };
-        Ok(Self { api, engine, bus, secrets, api_url, urls })
+        let (queues, sqs) = listen(0, "another").await?;
+        let urls = Endpoints { dynamodb, eventbridge, secrets_manager, sqs };
+        Ok(Self { api, engine, bus, secrets, queues, api_url, urls })
     }
 }
 

@@ -58,6 +58,15 @@ pub struct Message {
     pub reason: String,
 }
 
+/// A message in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub id: String,
+    pub body: String,
+    /// Since 1970.
+    pub sent_at_ms: i64,
+}
+
 impl Durable {
     /// Opens the file, which is made where it does not exist.
     pub fn open(file: &str) -> rusqlite::Result<Self> {
@@ -163,6 +172,22 @@ impl Durable {
             .collect()
     }
 
+    /// The messages of a queue with their ids, oldest first.
+    pub fn messages(&self, queue: &str) -> rusqlite::Result<Vec<Waiting>> {
+        let select = "SELECT message_id, body, CAST(1000 * (julianday(sent_at) - 2440587.5) * 86400 AS INTEGER)
+            FROM messages WHERE queue = ?1 ORDER BY id";
+        self.connection()
+            .prepare_cached(select)?
+            .query_map([queue], |row| Ok(Waiting { id: row.get(0)?, body: row.get(1)?, sent_at_ms: row.get(2)? }))?
+            .collect()
+    }
+
+    /// A message is dealt with.
+    pub fn delete_message(&self, queue: &str, id: &str) -> rusqlite::Result<()> {
+        let delete = "DELETE FROM messages WHERE queue = ?1 AND message_id = ?2";
+        self.connection().prepare_cached(delete)?.execute([queue, id]).map(drop)
+    }
+
     /// The value of a secret, which is `fresh` where it had none, and when it got that, in seconds since 1970.
     pub fn secret(&self, name: &str, fresh: &str) -> rusqlite::Result<(String, i64)> {
         let connection = self.connection();
@@ -229,5 +254,16 @@ mod tests {
         durable.set_checkpoint("m", "2", Some(&message("given up"))).unwrap();
         assert_eq!(durable.checkpoint("m").unwrap().as_deref(), Some("2"));
         assert_eq!(durable.queues().unwrap(), [("q".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_message_waits_until_it_is_dealt_with() {
+        let durable = Durable::open(&Data::in_memory().cloud_file()).unwrap();
+        durable.accept(&[], &[message("one"), message("two")]).unwrap();
+        let waiting = durable.messages("q").unwrap();
+        assert_eq!(waiting.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+        assert!((jiff::Timestamp::now().as_millisecond() - waiting[0].sent_at_ms).abs() < 60_000);
+        durable.delete_message("q", &waiting[0].id).unwrap();
+        assert_eq!(durable.messages("q").unwrap(), waiting[1..]);
     }
 }

@@ -1,8 +1,8 @@
 //! API Gateway: an HTTP API in front of the functions.
 //!
 //! Promises: routes, payloads (format 2.0), limits and its own answers are those of an HTTP API. Listens on loopback
-//! only. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks (see `identity`), and, where there is
-//! a contract, `/openapi.json` and `/` with a page that shows it.
+//! only. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks (see `identity`),
+//! `/_local/environment` with the variables that lead AWS's tools here, and, where there is a contract, `/openapi.json` and `/` with a page that shows it.
 
 mod authorizer;
 mod request;
@@ -41,6 +41,8 @@ pub struct Gateway {
     pub contract: Option<Value>,
     /// Who lets requests pass, and who makes the tokens for that; where there is none, all pass.
     pub authorizer: Option<(Authorizer, Identity)>,
+    /// The variables with which an operator's tools reach the services.
+    pub environment: Vec<(&'static str, String)>,
     pub pools: Pools,
     pub console: Arc<Console>,
 }
@@ -48,7 +50,11 @@ pub struct Gateway {
 impl Gateway {
     /// Answers requests on `listener` for ever.
     pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
-        let mut router = Router::new().route("/_local/tokens/{name}", get(token));
+        let lines: Vec<_> = self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let variables = lines.join("\n");
+        let mut router = Router::new()
+            .route("/_local/tokens/{name}", get(token))
+            .route("/_local/environment", get(|| async { variables }));
         if let Some(contract) = self.contract.clone() {
             let document = || async move { Json(contract) };
             let page = || async { Html(include_str!("gateway/page.html")) };

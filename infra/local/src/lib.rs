@@ -1,7 +1,7 @@
 //! The local cloud: runs a SAM template on one machine, as it would run on AWS.
 //!
 //! What it plays: API Gateway (`gateway`), Lambda (`lambda`), DynamoDB (`engine`) and its streams (`streams`), EventBridge
-//! (`bus`), asynchronous invocation (`deliveries`), Secrets Manager (`secrets`), and queues for what failed (`durable`). Everything that it knows of the
+//! (`bus`), asynchronous invocation (`deliveries`), Secrets Manager (`secrets`), and SQS for what failed (`queues`). Everything that it knows of the
 //! application comes from the template. It listens on loopback only and needs no account, no container and no network.
 //!
 //! A program; it is a library only so that tests may read the template and have secrets as it does.
@@ -21,6 +21,7 @@ mod lambda;
 mod names;
 mod options;
 mod patterns;
+mod queues;
 mod schedules;
 mod secrets;
 mod stream_table;

@@ -39,7 +39,7 @@ pub fn secret_arn(secret: &str) -> String {
     format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{secret}")
 }
 
-/// The URL of a queue, which is what `!Ref` of one gives. Nothing listens there: queues are read in the data folder.
+/// The URL of a queue, which is what `!Ref` of one gives. SQS's actions take it as a name; it is not asked there.
 pub fn queue_url(queue: &str) -> String {
     format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{queue}")
 }

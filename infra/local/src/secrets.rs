@@ -86,6 +86,6 @@ impl Secrets {
 async fn handle(State(secrets): State<Arc<Secrets>>, headers: HeaderMap, body: Body) -> Response {
     match aws_json::request(GET_SECRET_VALUE, &headers, body, BODY_BYTES_MAX).await {
         Ok(request) => secrets.get(&request),
-        Err(answer) => answer,
+        Err(answer) => *answer,
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::config::{Credentials, retry::RetryConfig, timeout::TimeoutConfig};
 
 /// A setting that keeps a function from starting.
 #[derive(thiserror::Error)]
@@ -36,7 +36,27 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Attempts of one request, the first included.
 const ATTEMPTS_MAX: u32 = 3;
 
-fn credentials() -> Result<Credentials, ConfigError> {
+/// A client of the SDK crate `$sdk` that gives up soon enough for its caller to answer; the environment variable `$endpoint` points
+/// it elsewhere than at AWS. Ends the function around it with a [`ConfigError`] where region or credentials are missing.
+#[macro_export]
+macro_rules! client {
+    ($sdk:ident, $endpoint:literal) => {{
+        let config = $sdk::Config::builder()
+            .behavior_version($sdk::config::BehaviorVersion::v2026_01_12())
+            .region($sdk::config::Region::new($crate::required("AWS_REGION")?))
+            .credentials_provider($crate::credentials()?)
+            .timeout_config($crate::timeouts())
+            .retry_config($crate::retries());
+        let endpoint = $crate::required($endpoint).ok();
+        $sdk::Client::from_conf(endpoint.into_iter().fold(config, |config, url| config.endpoint_url(url)).build())
+    }};
+}
+
+/// The credentials in the environment.
+///
+/// # Errors
+/// When they are missing.
+pub fn credentials() -> Result<Credentials, ConfigError> {
     Ok(Credentials::new(
         required("AWS_ACCESS_KEY_ID")?,
         required("AWS_SECRET_ACCESS_KEY")?,
@@ -46,7 +66,9 @@ fn credentials() -> Result<Credentials, ConfigError> {
     ))
 }
 
-fn timeouts() -> TimeoutConfig {
+/// How long a request may take.
+#[must_use]
+pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -54,12 +76,10 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-fn retries() -> RetryConfig {
+/// How often a request is tried.
+#[must_use]
+pub fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX)
-}
-
-fn region() -> Result<Region, ConfigError> {
-    Ok(Region::new(required("AWS_REGION")?))
 }
 
 /// A DynamoDB client; `AWS_ENDPOINT_URL_DYNAMODB` points it elsewhere than at AWS.
@@ -67,14 +87,7 @@ fn region() -> Result<Region, ConfigError> {
 /// # Errors
 /// When the region or the credentials are missing.
 pub fn dynamodb() -> Result<aws_sdk_dynamodb::Client, ConfigError> {
-    let mut config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(region()?)
-        .credentials_provider(credentials()?)
-        .timeout_config(timeouts())
-        .retry_config(retries());
-    config.set_endpoint_url(required("AWS_ENDPOINT_URL_DYNAMODB").ok());
-    Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
+    Ok(client!(aws_sdk_dynamodb, "AWS_ENDPOINT_URL_DYNAMODB"))
 }
 
 /// An EventBridge client; `AWS_ENDPOINT_URL_EVENTBRIDGE` points it elsewhere than at AWS.
@@ -82,14 +95,7 @@ pub fn dynamodb() -> Result<aws_sdk_dynamodb::Client, ConfigError> {
 /// # Errors
 /// When the region or the credentials are missing.
 pub fn eventbridge() -> Result<aws_sdk_eventbridge::Client, ConfigError> {
-    let mut config = aws_sdk_eventbridge::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(region()?)
-        .credentials_provider(credentials()?)
-        .timeout_config(timeouts())
-        .retry_config(retries());
-    config.set_endpoint_url(required("AWS_ENDPOINT_URL_EVENTBRIDGE").ok());
-    Ok(aws_sdk_eventbridge::Client::from_conf(config.build()))
+    Ok(client!(aws_sdk_eventbridge, "AWS_ENDPOINT_URL_EVENTBRIDGE"))
 }
 
 /// A Secrets Manager client; `AWS_ENDPOINT_URL_SECRETS_MANAGER` points it elsewhere than at AWS.
@@ -97,12 +103,5 @@ pub fn eventbridge() -> Result<aws_sdk_eventbridge::Client, ConfigError> {
 /// # Errors
 /// When the region or the credentials are missing.
 pub fn secrets_manager() -> Result<aws_sdk_secretsmanager::Client, ConfigError> {
-    let mut config = aws_sdk_secretsmanager::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(region()?)
-        .credentials_provider(credentials()?)
-        .timeout_config(timeouts())
-        .retry_config(retries());
-    config.set_endpoint_url(required("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok());
-    Ok(aws_sdk_secretsmanager::Client::from_conf(config.build()))
+    Ok(client!(aws_sdk_secretsmanager, "AWS_ENDPOINT_URL_SECRETS_MANAGER"))
 }

@@ -2,7 +2,10 @@
 //! aggregate's own row, which must be of the version before, and additions to the counters. Counters are cut into shards by
 //! aggregate, so that projectors do not meet on one item; a reader adds the shards up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use aggregate::{Addition, AggregateId, Row, Tally, Version};
 use aws_sdk_dynamodb::{
@@ -12,7 +15,11 @@ use aws_sdk_dynamodb::{
 };
 use eventing::{ReadTable, SHARDS, Saved, TableError, shard};
 
-use crate::item::{Item, decode, encode, failed, text};
+use crate::{
+    Generations,
+    generations::{self, Known},
+    item::{Item, decode, encode, failed, text},
+};
 
 /// Rows that are saved in one transaction. Each adds to a few items of counters, of which most are the same; a transaction has
 /// at most 100 (DynamoDB quota).
@@ -23,6 +30,60 @@ const ROWS_TOGETHER_MAX: usize = 25;
 pub struct Counters {
     client: Client,
     table: String,
+    generation: Known,
+}
+
+/// Everything in one generation, read page by page and so not at one moment.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// The rows of aggregates.
+    rows: BTreeMap<AggregateId, Item>,
+    /// The counters: by their group with its shard, and by what is counted.
+    pub counters: BTreeMap<(String, String), Counts>,
+}
+
+impl Contents {
+    /// The version up to which an aggregate is in the counters.
+    #[must_use]
+    pub fn version(&self, aggregate_id: AggregateId) -> Version {
+        let version = self.rows.get(&aggregate_id).and_then(|row| row.get("version")?.as_n().ok()?.parse().ok());
+        version.unwrap_or_default()
+    }
+
+    /// The aggregates that have rows.
+    pub fn aggregates(&self) -> impl Iterator<Item = AggregateId> {
+        self.rows.keys().copied()
+    }
+
+    /// Whether the row of `row`'s aggregate is `row`, byte for byte.
+    #[must_use]
+    pub fn has<R: Tally>(&self, row: &R) -> bool {
+        let Some(mut found) = self.rows.get(&row.aggregate_id()).cloned() else { return false };
+        found.retain(|name, _| name != "part" && name != "of");
+        encode(row).is_ok_and(|expected: Item| expected == found)
+    }
+
+    /// Where the counters of `addition` are.
+    #[must_use]
+    pub fn place(aggregate_id: AggregateId, addition: &Addition) -> (String, String) {
+        (format!("{}#{}", addition.group, shard(aggregate_id)), addition.of.clone())
+    }
+
+    fn take(&mut self, generation: u32, mut item: Item) {
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+        let (part, of) = (text("part"), text("of"));
+        let (number, name) = generations::parse(&part);
+        if number != generation || name == "generations" {
+            return;
+        }
+        if let Ok(id) = name.parse() {
+            self.rows.insert(AggregateId(id), item);
+        } else {
+            item.retain(|name, _| name != "part" && name != "of");
+            let count = |(name, value): (String, AttributeValue)| Some((name, value.as_n().ok()?.parse().ok()?));
+            self.counters.insert((name.to_owned(), of), item.into_iter().filter_map(count).collect());
+        }
+    }
 }
 
 /// What a counter has come to, by its name.
@@ -32,7 +93,69 @@ impl Counters {
     /// The counters in the table `table`.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), generation: Known::Current(Arc::default()) }
+    }
+
+    /// The counters of one generation, whichever is current.
+    #[must_use]
+    pub fn of_generation(&self, number: u32) -> Self {
+        Self { generation: Known::Only(number), ..self.clone() }
+    }
+
+    /// Reads which generation is current, so that the first caller does not wait for it. A failure is the first caller's to meet.
+    pub async fn warm_up(&self) {
+        if let Err(error) = self.generation.number(&self.client, &self.table).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "could not read the generation at init");
+        }
+    }
+
+    /// Which generations there are.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn generations(&self) -> Result<Generations, TableError> {
+        generations::read(&self.client, &self.table).await
+    }
+
+    /// Makes `now` of the generations, if they still are as they were `seen`. False: somebody else has changed them.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn change_generations(&self, seen: Generations, now: Generations) -> Result<bool, TableError> {
+        generations::change(&self.client, &self.table, seen, now).await
+    }
+
+    /// Deletes all of a generation that is not in use.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn forget(&self, generation: u32) -> Result<(), TableError> {
+        for item in self.items().await? {
+            let part = item.get("part").and_then(|part| part.as_s().ok()).cloned().unwrap_or_default();
+            let (number, name) = generations::parse(&part);
+            if number == generation && name != "generations" {
+                let key = item.into_iter().filter(|(name, _)| name == "part" || name == "of").collect();
+                let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key));
+                delete.send().await.map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything in the current generation.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn contents(&self) -> Result<Contents, TableError> {
+        let generation = self.generation.number(&self.client, &self.table).await?;
+        let mut contents = Contents::default();
+        self.items().await?.into_iter().for_each(|item| contents.take(generation, item));
+        Ok(contents)
+    }
+
+    async fn items(&self) -> Result<Vec<Item>, TableError> {
+        let scan = self.client.scan().table_name(&self.table).consistent_read(true);
+        scan.into_paginator().items().send().collect::<Result<_, _>>().await.map_err(failed)
     }
 
     /// All counters of a group, by what they count.
@@ -40,7 +163,9 @@ impl Counters {
     /// # Errors
     /// When the table does not answer.
     pub async fn group(&self, group: &str) -> Result<BTreeMap<String, Counts>, TableError> {
-        let shards = (0..SHARDS).map(|shard| self.part(format!("{group}#{shard}")));
+        let generation = self.generation.number(&self.client, &self.table).await?;
+        let part = |shard| generations::part(generation, &format!("{group}#{shard}"));
+        let shards = (0..SHARDS).map(|shard| self.part(part(shard)));
         let mut sums: BTreeMap<String, Counts> = BTreeMap::new();
         for item in futures_util::future::try_join_all(shards).await?.into_iter().flatten() {
             let Some(Ok(of)) = item.get("of").map(AttributeValue::as_s) else { continue };
@@ -72,8 +197,9 @@ impl Counters {
     async fn save_together<R: Tally>(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
         let Some(last) = rows.last() else { return Ok(Saved::Written) };
         let aggregate_id = last.aggregate_id();
+        let generation = self.generation.number(&self.client, &self.table).await?;
         let mut row: Item = encode(last)?;
-        row.extend(key_of(aggregate_id));
+        row.extend(key_of(generation, aggregate_id));
         let put = Put::builder().table_name(&self.table).set_item(Some(row));
         let put = match previous {
             0 => put.condition_expression("attribute_not_exists(part)"),
@@ -83,7 +209,7 @@ impl Counters {
         };
         let put = TransactWriteItem::builder().put(put.build().map_err(failed)?).build();
         let write = self.client.transact_write_items().transact_items(put);
-        let updates = self.updates(shard(aggregate_id), rows.iter().flat_map(Tally::additions))?;
+        let updates = self.updates((generation, shard(aggregate_id)), rows.iter().flat_map(Tally::additions))?;
         let write = updates.into_iter().fold(write, TransactWriteItemsFluentBuilder::transact_items);
         match write.send().await.map_err(Error::from) {
             Ok(_) => Ok(Saved::Written),
@@ -98,7 +224,7 @@ impl Counters {
     /// One update for each item of counters.
     fn updates(
         &self,
-        shard: u8,
+        (generation, shard): (u32, u8),
         additions: impl Iterator<Item = Addition>,
     ) -> Result<Vec<TransactWriteItem>, TableError> {
         let mut items: BTreeMap<(String, String), BTreeMap<&str, i64>> = BTreeMap::new();
@@ -110,7 +236,7 @@ impl Counters {
             let terms: Vec<String> = places.map(|place| format!("#counter{place} :amount{place}")).collect();
             let update = Update::builder()
                 .table_name(&self.table)
-                .key("part", AttributeValue::S(format!("{group}#{shard}")))
+                .key("part", text(&generations::part(generation, &format!("{group}#{shard}"))))
                 .key("of", AttributeValue::S(of))
                 .update_expression(format!("ADD {}", terms.join(", ")));
             let update = counters.into_iter().enumerate().fold(update, |update, (place, (counter, amount))| {
@@ -126,7 +252,8 @@ impl Counters {
 
 impl<R: Tally> ReadTable<R> for Counters {
     async fn latest(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
-        let key = HashMap::from(key_of(aggregate_id));
+        let generation = self.generation.number(&self.client, &self.table).await?;
+        let key = HashMap::from(key_of(generation, aggregate_id));
         let get = self.client.get_item().table_name(&self.table).consistent_read(true).set_key(Some(key));
         get.send().await.map_err(failed)?.item.map(decode).transpose()
     }
@@ -149,6 +276,9 @@ fn is_other(reason: &CancellationReason) -> bool {
 }
 
 /// Where the row of an aggregate is.
-fn key_of(aggregate_id: AggregateId) -> [(String, AttributeValue); 2] {
-    [("part".to_owned(), text(&aggregate_id)), ("of".to_owned(), text("row"))]
+fn key_of(generation: u32, aggregate_id: AggregateId) -> [(String, AttributeValue); 2] {
+    [
+        ("part".to_owned(), text(&generations::part(generation, &aggregate_id.to_string()))),
+        ("of".to_owned(), text("row")),
+    ]
 }

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::{
 };
 use eventing::{AppendError, Commit, EventStore, ReadError, Tail};
 
-use crate::item::{AGGREGATE_ID, CommitItem, Item, VERSION, size};
+use crate::item::{AGGREGATE_ID, CommitItem, Item, VERSION, size, text};
 
 /// The events table of one deployment.
 #[derive(Debug, Clone)]
@@ -53,6 +53,37 @@ impl DynamoEventStore {
         }
     }
 
+    /// One page of one part of the whole table, after the place `after`, and the place to go on after. An item that is no commit
+    /// is an error in its place and hides no other. Commits of one aggregate mostly come one after the other, but that is
+    /// not promised, nor is one page a moment in time.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn scan(&self, part: Part, after: Option<ScanPlace>) -> Result<ScanPage, ReadError> {
+        let place = |(id, version): ScanPlace| {
+            let version = AttributeValue::N(version.to_string());
+            Item::from([(AGGREGATE_ID.to_owned(), text(&id)), (VERSION.to_owned(), version)])
+        };
+        let scan = self.client.scan().table_name(&self.table).consistent_read(true);
+        let scan = scan.segment(part.number.into()).total_segments(part.of.into());
+        let page = scan.set_exclusive_start_key(after.map(place)).send().await.map_err(unavailable)?;
+        let next = page.last_evaluated_key.as_ref().and_then(|key| {
+            let id = key.get(AGGREGATE_ID)?.as_s().ok()?.parse().ok()?;
+            Some((AggregateId(id), key.get(VERSION)?.as_n().ok()?.parse().ok()?))
+        });
+        Ok(ScanPage { commits: page.items.unwrap_or_default().into_iter().map(decode).collect(), next })
+    }
+
+    /// About how many commits there are: `DynamoDB` counts anew every six hours.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn commits_about(&self) -> Result<u64, ReadError> {
+        let described = self.client.describe_table().table_name(&self.table).send().await.map_err(unavailable)?;
+        let items = described.table.and_then(|table| table.item_count).unwrap_or_default();
+        Ok(items.try_into().unwrap_or_default())
+    }
+
     /// One page of an aggregate's items.
     async fn query(&self, query: Range<'_>) -> Result<(Vec<Commit>, Option<Item>), ReadError> {
         let page = self
@@ -74,6 +105,27 @@ impl DynamoEventStore {
         let commits = page.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
         Ok((commits, page.last_evaluated_key))
     }
+}
+
+/// One of several parts of a table that are read side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Which one, from 0.
+    pub number: u16,
+    /// How many there are.
+    pub of: u16,
+}
+
+/// A place in a part of the table.
+pub type ScanPlace = (AggregateId, Version);
+
+/// Some commits of a part.
+#[derive(Debug)]
+pub struct ScanPage {
+    /// The commits, and what is none.
+    pub commits: Vec<Result<Commit, ReadError>>,
+    /// What to go on after; `None` at the end.
+    pub next: Option<ScanPlace>,
 }
 
 /// A range of one aggregate's items.

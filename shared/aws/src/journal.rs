@@ -10,7 +10,10 @@ use aws_sdk_dynamodb::{
 };
 use eventing::{Placing, Position, SHARDS, ShardPage, TableError, merge, place, shard};
 
-use crate::item::{Item, decode, encode, failed, text};
+use crate::{
+    Part, RowPlace,
+    item::{Item, decode, encode, failed, text},
+};
 
 /// Items that are read of each shard where only events of one type are wanted, so that rare ones are found.
 const SHARD_ITEMS_OF_TYPE: usize = 250;
@@ -18,8 +21,8 @@ const SHARD_ITEMS_OF_TYPE: usize = 250;
 /// The journal's table.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
 }
 
 /// What became of an event on its way into the journal.
@@ -54,20 +57,10 @@ impl Journal {
     /// # Errors
     /// When the table does not answer. The event has entered or not: enter it again.
     pub async fn enter(&self, event: &Envelope, now: Timestamp) -> Result<Entered, TableError> {
-        let key = |position: &Position| {
-            let shard = AttributeValue::N(shard(event.aggregate_id).to_string());
-            HashMap::from([("part".to_owned(), shard), ("position".to_owned(), text(position))])
-        };
-        let entry = |position: &Position| {
-            let mut item = key(position);
-            item.insert("event_type".to_owned(), text(&event.event_type));
-            item.insert("event".to_owned(), AttributeValue::M(encode(event)?));
-            Ok::<Item, TableError>(item)
-        };
         let is_new = "attribute_not_exists(part)";
         match place(event, now) {
             Placing::OnTime(position) => {
-                let put = self.client.put_item().table_name(&self.table).set_item(Some(entry(&position)?));
+                let put = self.client.put_item().table_name(&self.table).set_item(Some(entry(event, &position)?));
                 match put.condition_expression(is_new).send().await.map_err(aws_sdk_dynamodb::Error::from) {
                     Ok(_) => Ok(Entered::OnTime),
                     Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Ok(Entered::Before),
@@ -75,11 +68,11 @@ impl Journal {
                 }
             }
             Placing::Late { own, enters } => {
-                let mut note = key(&own);
+                let mut note = key(event, &own);
                 note.insert("entered_at".to_owned(), text(&enters));
                 let put = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
                 let note = put(note).condition_expression(is_new).build().map_err(failed)?;
-                let entry = put(entry(&enters)?).build().map_err(failed)?;
+                let entry = put(entry(event, &enters)?).build().map_err(failed)?;
                 let write = self
                     .client
                     .transact_write_items()
@@ -97,6 +90,49 @@ impl Journal {
                 }
             }
         }
+    }
+
+    /// The place where `event` entered, by the note at its own place, if there is one; and what is there.
+    pub(crate) async fn found(&self, event: &Envelope) -> Result<(Option<Position>, Option<Item>), TableError> {
+        let own = self.item(event, &Position::of(event, event.created_at)).await?;
+        match own.as_ref().and_then(|item| item.get("entered_at")?.as_s().ok()) {
+            Some(enters) => {
+                let enters = Position::from_text(enters.clone());
+                let item = self.item(event, &enters).await?;
+                Ok((Some(enters), item))
+            }
+            None => Ok((None, own)),
+        }
+    }
+
+    async fn item(&self, event: &Envelope, position: &Position) -> Result<Option<Item>, TableError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        Ok(get.set_key(Some(key(event, position))).send().await.map_err(failed)?.item)
+    }
+
+    /// Whether there is nothing in it.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn is_empty(&self) -> Result<bool, TableError> {
+        let first = self.client.scan().table_name(&self.table).consistent_read(true).limit(1).send().await;
+        Ok(first.map_err(failed)?.items().is_empty())
+    }
+
+    /// One page of the events that have entries in one part of the table, and the place to go on after.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn events(
+        &self,
+        part: Part,
+        after: Option<RowPlace>,
+    ) -> Result<(Vec<(Position, Envelope)>, Option<RowPlace>), TableError> {
+        let scan = self.client.scan().table_name(&self.table).filter_expression("attribute_exists(event)");
+        let scan = scan.segment(part.number.into()).total_segments(part.of.into());
+        let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
+        let entries = page.items.unwrap_or_default().into_iter().map(entry_of).collect::<Result<_, _>>()?;
+        Ok((entries, page.last_evaluated_key.map(RowPlace)))
     }
 
     /// The events after the place `after`, at the time `now`: up to `limit`, in order, of `event_type` where one is given. A
@@ -121,6 +157,12 @@ impl Journal {
         let shards = futures_util::future::try_join_all(shards).await?;
         let (events, up_to) = merge(shards, end, limit);
         Ok(JournalPage { events, up_to })
+    }
+
+    /// Puts the entry of `event` at `position`, whatever is there.
+    pub(crate) async fn put(&self, event: &Envelope, position: &Position) -> Result<(), TableError> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(entry(event, position)?));
+        put.send().await.map(drop).map_err(failed)
     }
 
     async fn read_shard(
@@ -150,18 +192,35 @@ impl Journal {
             None => query,
         };
         let found = query.send().await.map_err(failed)?;
-        let position = |item: &Item| {
-            let position = item.get("position").and_then(|position| position.as_s().ok());
-            position.map(|text| Position::from_text(text.clone()))
-        };
-        let read_up_to = found.last_evaluated_key.as_ref().and_then(position);
-        let entries = found.items.unwrap_or_default().into_iter().map(|mut item| {
-            let position = position(&item).ok_or_else(|| TableError("an entry has no position".into()))?;
-            match item.remove("event") {
-                Some(AttributeValue::M(event)) => Ok((position, decode(event)?)),
-                _ => Err(TableError("an entry has no event".into())),
-            }
-        });
-        Ok(ShardPage { entries: entries.collect::<Result<_, _>>()?, read_up_to })
+        let read_up_to = found.last_evaluated_key.as_ref().and_then(position_of);
+        let entries = found.items.unwrap_or_default().into_iter().map(entry_of).collect::<Result<_, _>>()?;
+        Ok(ShardPage { entries, read_up_to })
     }
+}
+
+fn position_of(item: &Item) -> Option<Position> {
+    Some(Position::from_text(item.get("position")?.as_s().ok()?.clone()))
+}
+
+/// The event of an entry, and the entry's place.
+fn entry_of(mut item: Item) -> Result<(Position, Envelope), TableError> {
+    let position = position_of(&item).ok_or_else(|| TableError("an entry has no position".into()))?;
+    match item.remove("event") {
+        Some(AttributeValue::M(event)) => Ok((position, decode(event)?)),
+        _ => Err(TableError("an entry has no event".into())),
+    }
+}
+
+/// The key of a place of `event`.
+pub(crate) fn key(event: &Envelope, position: &Position) -> Item {
+    let shard = AttributeValue::N(shard(event.aggregate_id).to_string());
+    HashMap::from([("part".to_owned(), shard), ("position".to_owned(), text(position))])
+}
+
+/// The item of `event` at `position`.
+pub(crate) fn entry(event: &Envelope, position: &Position) -> Result<Item, TableError> {
+    let mut item = key(event, position);
+    item.insert("event_type".to_owned(), text(&event.event_type));
+    item.insert("event".to_owned(), AttributeValue::M(encode(event)?));
+    Ok(item)
 }

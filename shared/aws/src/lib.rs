@@ -3,7 +3,8 @@
 //! | file | what it is |
 //! |---|---|
 //! | `event_store.rs`, `item.rs` | the event store on DynamoDB, and the form of its items |
-//! | `read_table.rs`, `counters.rs`, `journal.rs` | read tables on DynamoDB |
+//! | `read_table.rs`, `counters.rs` with `generations.rs`, `journal.rs` | read tables on DynamoDB |
+//! | `repair.rs` | whether read tables hold what the events say |
 //! | `stream.rs`, `bus.rs` | stream records in, bus entries out, bus events in and into read models |
 //! | `config.rs` | clients and settings from the environment |
 //! | `secret.rs` | a secret that is rotated |
@@ -13,20 +14,24 @@ mod bus;
 mod config;
 mod counters;
 mod event_store;
+mod generations;
 mod item;
 mod journal;
 mod read_table;
+mod repair;
 mod secret;
 mod stream;
 mod telemetry;
 
 pub use bus::{EventBridge, SOURCE, envelope_of, project_delivered};
-pub use config::{ConfigError, dynamodb, eventbridge, required, secrets_manager};
-pub use counters::{Counters, Counts};
-pub use event_store::DynamoEventStore;
+pub use config::{ConfigError, credentials, dynamodb, eventbridge, required, retries, secrets_manager, timeouts};
+pub use counters::{Contents, Counters, Counts};
+pub use event_store::{DynamoEventStore, Part, ScanPage, ScanPlace};
+pub use generations::{GENERATION_KEPT, Generations};
 pub use item::size as item_bytes;
 pub use journal::{Entered, Journal, JournalPage};
 pub use read_table::{CurrentRows, Index, Page, Place, RowHistory};
+pub use repair::{Comparable, Expected, Finding, Kind, Mode, RowPlace};
 pub use secret::{RotatedSecret, SecretError, Values};
 pub use stream::{UnreadableRecord, commit_of};
 pub use telemetry::init as init_telemetry;

@@ -1,7 +1,10 @@
 //! Read tables on DynamoDB. Two shapes serve every read model that follows one aggregate: the row as it stands, replaced
 //! with every event, and the row an event, never changed.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use aggregate::{AggregateId, Row, Version};
 use aws_sdk_dynamodb::{
@@ -17,17 +20,17 @@ use crate::item::{Item, decode, encode, failed, text};
 /// A table of rows as they stand: partition key `key`, one row an aggregate.
 #[derive(Debug, Clone)]
 pub struct CurrentRows {
-    client: Client,
-    table: String,
-    key: &'static str,
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    pub(crate) key: &'static str,
 }
 
 /// A table of rows for ever: partition key `key`, sort key `version`, one row an event.
 #[derive(Debug, Clone)]
 pub struct RowHistory {
-    client: Client,
-    table: String,
-    key: &'static str,
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    pub(crate) key: &'static str,
 }
 
 /// One page of a list, and where the next begins.
@@ -58,6 +61,11 @@ impl CurrentRows {
     }
 
     async fn row<R: Row>(&self, aggregate_id: AggregateId, consistent: bool) -> Result<Option<R>, TableError> {
+        self.item(aggregate_id, consistent).await?.map(decode).transpose()
+    }
+
+    /// The row as the table has it.
+    pub(crate) async fn item(&self, aggregate_id: AggregateId, consistent: bool) -> Result<Option<Item>, TableError> {
         let found = self
             .client
             .get_item()
@@ -67,7 +75,7 @@ impl CurrentRows {
             .send()
             .await
             .map_err(failed)?;
-        found.item.map(decode).transpose()
+        Ok(found.item)
     }
 
     /// Up to `limit` rows whose attribute `by` is `value`, in the order of the index `index` (sort key `order`), after the
@@ -212,6 +220,24 @@ impl RowHistory {
         found.item.map(decode).transpose()
     }
 
+    /// All rows of an aggregate as the table has them, by version.
+    pub(crate) async fn items(&self, aggregate_id: AggregateId) -> Result<BTreeMap<Version, Item>, TableError> {
+        let pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#key = :key")
+            .expression_attribute_names("#key", self.key)
+            .expression_attribute_values(":key", text(&aggregate_id))
+            .into_paginator()
+            .items()
+            .send();
+        let items: Vec<Item> = pages.collect::<Result<_, _>>().await.map_err(failed)?;
+        let by_version = |item: Item| Some((item.get("version")?.as_n().ok()?.parse().ok()?, item));
+        Ok(items.into_iter().filter_map(by_version).collect())
+    }
+
     /// Up to `limit` rows of `versions` that have the attribute `shown`, newest first.
     ///
     /// # Errors
@@ -293,7 +319,7 @@ impl<R: Row> ReadTable<R> for RowHistory {
 }
 
 /// A refused condition may also be our own write, seen twice: stale all the same, and the next look shows the row.
-fn saved<R>(outcome: Result<PutItemOutput, SdkError<PutItemError, R>>) -> Result<Saved, TableError>
+pub(crate) fn saved<R>(outcome: Result<PutItemOutput, SdkError<PutItemError, R>>) -> Result<Saved, TableError>
 where
     R: std::fmt::Debug + Send + Sync + 'static,
 {

@@ -26,7 +26,8 @@ pub struct Position(String);
 
 impl Position {
     /// The place of `event` if it enters at `time`: unique to the event.
-    fn of(event: &Envelope, time: Timestamp) -> Self {
+    #[must_use]
+    pub fn of(event: &Envelope, time: Timestamp) -> Self {
         // As wide as the largest version.
         Self(format!("{time}#{}#{:020}", event.aggregate_id, event.version))
     }

@@ -30,7 +30,7 @@ pub use execute::{Command, ExecuteError, Executed, Loaded, execute, load};
 pub use host::{Host, System};
 pub use journal::{HOLD_BACK, Placing, Position, SHARDS, ShardPage, merge, place, shard};
 pub use memory::MemoryStore;
-pub use projection::{Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, project};
+pub use projection::{Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, fold, project};
 pub use publish::{Bus, BusError, Entry, PublishLimits, publish};
 pub use search::{Halving, load_at};
 pub use store::{AppendError, EventStore, ReadError, Tail};

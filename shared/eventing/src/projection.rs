@@ -9,7 +9,7 @@ use std::future::Future;
 
 use aggregate::{AggregateId, Envelope, Event, Row, Unreadable, Version};
 
-use crate::{EventStore, ReadError};
+use crate::{Commit, EventStore, ReadError};
 
 /// What an event is to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,15 +174,24 @@ async fn next_rows<R: Row>(
     aggregate_id: AggregateId,
     row: Option<&R>,
 ) -> Result<Vec<R>, ProjectError> {
-    let at = row.map_or(0, Row::version);
+    let from = row.map_or(0, Row::version) + 1;
+    fold(row, &store.read(aggregate_id, from, usize::MAX).await?)
+}
+
+/// The rows that follow `row` by these commits of one aggregate, in order.
+///
+/// # Errors
+/// [`ProjectError`]; [`ProjectError::NoHistory`] where the commits do not begin with the version after `row` at the latest,
+/// or leave one out.
+pub fn fold<R: Row>(row: Option<&R>, commits: &[Commit]) -> Result<Vec<R>, ProjectError> {
     let mut rows: Vec<R> = Vec::new();
-    for commit in store.read(aggregate_id, at + 1, usize::MAX).await? {
+    for commit in commits {
         if commit.aggregate_type != R::Event::AGGREGATE_TYPE {
             return Err(ReadError::AnotherType.into());
         }
         for event in commit.decode()? {
             let newest = rows.last().or(row);
-            let (at, version) = (newest.map_or(0, Row::version), event.version);
+            let (at, version, aggregate_id) = (newest.map_or(0, Row::version), event.version, event.aggregate_id);
             match classify(at, version) {
                 Gate::Skip => {}
                 Gate::Apply => {

@@ -34,6 +34,25 @@ pub struct Endpoints {
     pub dynamodb: String,
     pub eventbridge: String,
     pub secrets_manager: String,
+    pub sqs: String,
+}
+
+impl Endpoints {
+    /// The variables with which AWS's SDKs reach the services, as `caller`.
+    pub fn environment(&self, caller: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_REGION", names::REGION.to_owned()),
+            ("AWS_DEFAULT_REGION", names::REGION.to_owned()),
+            // The key id names the caller, so that the services know who calls.
+            ("AWS_ACCESS_KEY_ID", format!("local-{caller}")),
+            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+            ("AWS_SESSION_TOKEN", "local".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", self.eventbridge.clone()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets_manager.clone()),
+            ("AWS_ENDPOINT_URL_SQS", self.sqs.clone()),
+        ]
+    }
 }
 
 /// A process.
@@ -200,19 +219,10 @@ fn environment(function: &Function, binary: &Path, endpoints: &Endpoints) -> Vec
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}")),
         ("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{}", uuid::Uuid::new_v4().simple())),
-        ("AWS_REGION", names::REGION.to_owned()),
-        ("AWS_DEFAULT_REGION", names::REGION.to_owned()),
-        // The key id names the function, so that the services know who calls.
-        ("AWS_ACCESS_KEY_ID", format!("local-{name}")),
-        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
-        ("AWS_SESSION_TOKEN", "local".to_owned()),
         ("TZ", ":UTC".to_owned()),
-        ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.clone()),
-        ("AWS_ENDPOINT_URL_EVENTBRIDGE", endpoints.eventbridge.clone()),
-        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoints.secrets_manager.clone()),
     ];
     let mut environment: Vec<(String, OsString)> =
-        own.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+        own.into_iter().chain(endpoints.environment(name)).map(|(key, value)| (key.to_owned(), value.into())).collect();
     for (key, value) in [("AWS_LAMBDA_LOG_FORMAT", &function.log_format), ("AWS_LAMBDA_LOG_LEVEL", &function.log_level)]
     {
         environment.extend(value.as_ref().map(|value| (key.to_owned(), value.into())));

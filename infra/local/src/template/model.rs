@@ -21,6 +21,8 @@ pub struct Template {
     pub mappings: Vec<StreamMapping>,
     /// The event buses, by name.
     pub buses: Vec<String>,
+    /// The queues, by name.
+    pub queues: Vec<String>,
     /// The secrets, by name.
     pub secrets: Vec<String>,
     /// On all event buses.

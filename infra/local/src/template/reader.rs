@@ -48,6 +48,7 @@ impl Reader<'_> {
             }
             "AWS::SQS::Queue" => {
                 let _: properties::Named = self.properties(resource, "", properties::QUEUE_IGNORED, &place)?;
+                template.queues.push(name);
             }
             "AWS::SecretsManager::Secret" => {
                 let _: properties::Named = self.properties(resource, "", properties::SECRET_IGNORED, &place)?;

@@ -1,0 +1,165 @@
+//! Every aggregate's history, from one look over the events table in several parts side by side.
+//!
+//! The place up to which each part is done is kept in a file beside the caller until all are, so that a run that was stopped
+//! goes on where it was. What is done twice then is done twice to the same end.
+
+use std::{cell::RefCell, collections::BTreeMap, fs, io, path::PathBuf};
+
+use aggregate::AggregateId;
+use aws::{DynamoEventStore, Part, ScanPlace};
+use eventing::Commit;
+use futures_util::{StreamExt, future::try_join_all, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Scan};
+
+/// Aggregates of one part that are worked on at once: enough to hide the way to the tables, few enough not to crowd them.
+const AT_ONCE: usize = 8;
+
+/// Some of an aggregate's commits, in order, as the scan came upon them: mostly all.
+#[derive(Debug)]
+pub struct History {
+    /// Whose they are.
+    pub aggregate_id: AggregateId,
+    /// At least one.
+    pub commits: Vec<Commit>,
+}
+
+/// What was seen on the way.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub struct Seen {
+    /// Commits that were read.
+    pub commits: u64,
+    /// Items that are no commits this code can read.
+    pub unreadable: u64,
+}
+
+/// Where a run has come to, in the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Progress {
+    segments: u16,
+    /// By part; `None` where it is done.
+    places: BTreeMap<u16, Option<ScanPlace>>,
+}
+
+/// Keeps the progress of one piece of work.
+struct Bookmark {
+    file: Option<PathBuf>,
+    progress: RefCell<Progress>,
+}
+
+impl Bookmark {
+    /// Goes on where the last run of `work` came to, if it was cut in as many parts.
+    fn open(work: Option<&str>, segments: u16) -> Self {
+        let file = work.map(|work| PathBuf::from(format!(".daybook-{work}.json")));
+        let found = file.as_ref().and_then(|file| serde_json::from_slice(&fs::read(file).ok()?).ok());
+        let progress = found.filter(|found: &Progress| found.segments == segments);
+        if let (Some(file), Some(_)) = (&file, &progress) {
+            eprintln!("going on where the last run came to; delete {} to begin anew", file.display());
+        }
+        let progress = progress.unwrap_or(Progress { segments, places: BTreeMap::new() });
+        Self { file, progress: RefCell::new(progress) }
+    }
+
+    /// Where the part begins; `Err` where it is done.
+    fn place(&self, part: u16) -> Result<Option<ScanPlace>, ()> {
+        let progress = self.progress.borrow_mut();
+        progress.places.get(&part).map_or(Ok(None), |place| place.map(Some).ok_or(()))
+    }
+
+    fn reached(&self, part: u16, place: Option<ScanPlace>) -> io::Result<()> {
+        let mut progress = self.progress.borrow_mut();
+        progress.places.insert(part, place);
+        let Some(file) = &self.file else { return Ok(()) };
+        // A new file takes the old one's place at once, so that there is never half of one.
+        let fresh = file.with_extension("new");
+        fs::write(&fresh, serde_json::to_vec(&*progress)?)?;
+        fs::rename(fresh, file)
+    }
+
+    fn done(&self) -> io::Result<()> {
+        match self.file.as_ref().map(fs::remove_file) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Hands every aggregate's history to `work`, which may get one in several pieces. Resumes under the name `name`, where there is
+/// one.
+pub async fn each<F: Future<Output = Result<(), Error>>>(
+    store: &DynamoEventStore,
+    name: Option<&str>,
+    what: &str,
+    scan: Scan,
+    work: impl Fn(History) -> F,
+) -> Result<Seen, Error> {
+    let bookmark = Bookmark::open(name, scan.segments);
+    let bar = bar(what, store.commits_about().await?);
+    let parts =
+        (0..scan.segments).map(|number| each_of(store, Part { number, of: scan.segments }, &bookmark, &bar, &work));
+    let seen = try_join_all(parts).await?;
+    bar.finish_and_clear();
+    bookmark.done()?;
+    Ok(seen.into_iter().fold(Seen::default(), |all, part| Seen {
+        commits: all.commits + part.commits,
+        unreadable: all.unreadable + part.unreadable,
+    }))
+}
+
+async fn each_of<F: Future<Output = Result<(), Error>>>(
+    store: &DynamoEventStore,
+    part: Part,
+    bookmark: &Bookmark,
+    bar: &ProgressBar,
+    work: &impl Fn(History) -> F,
+) -> Result<Seen, Error> {
+    let mut seen = Seen::default();
+    let Ok(mut after) = bookmark.place(part.number) else { return Ok(seen) };
+    // The last history of a page may go on in the next.
+    let mut unfinished: Option<History> = None;
+    loop {
+        let page = store.scan(part, after).await?;
+        let mut histories: Vec<History> = unfinished.take().into_iter().collect();
+        for commit in page.commits {
+            seen.commits += 1;
+            bar.inc(1);
+            match commit {
+                Err(error) => {
+                    seen.unreadable += 1;
+                    bar.suspend(|| eprintln!("{error}"));
+                }
+                Ok(commit) => match histories.last_mut() {
+                    Some(last) if last.aggregate_id == commit.aggregate_id => last.commits.push(commit),
+                    _ => histories.push(History { aggregate_id: commit.aggregate_id, commits: vec![commit] }),
+                },
+            }
+        }
+        if page.next.is_some() {
+            unfinished = histories.pop();
+        }
+        let finished = histories.last().and_then(|last| Some((last.aggregate_id, last.commits.last()?.version)));
+        let mut outcomes = stream::iter(histories).map(work).buffer_unordered(AT_ONCE);
+        while let Some(outcome) = outcomes.next().await {
+            outcome?;
+        }
+        match (page.next, finished) {
+            (None, _) => {
+                bookmark.reached(part.number, None)?;
+                return Ok(seen);
+            }
+            (Some(_), Some(finished)) => bookmark.reached(part.number, Some(finished))?,
+            (Some(_), None) => {}
+        }
+        after = page.next;
+    }
+}
+
+/// A bar on a terminal; nothing elsewhere.
+fn bar(what: &str, commits_about: u64) -> ProgressBar {
+    let bar = ProgressBar::new(commits_about).with_message(what.to_owned());
+    let template = "{msg} {wide_bar} {pos}/about {len} commits, {per_sec}, {eta} left";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

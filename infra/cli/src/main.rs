@@ -1,0 +1,167 @@
+//! `daybook`: what an operator does about a running bank, on AWS and on the local cloud alike.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `models.rs` | one answer for each read model to what verify and rebuild ask |
+//! | `histories.rs` | every aggregate's history, read in parts side by side, with progress and a place to resume at |
+//! | `totals.rs` | the totals, which are sums and so are rebuilt beside the old ones |
+//! | `republish.rs` | recorded events, once more on the bus |
+//! | `dead_letters.rs` | what could not be handled: listed, shown, redriven |
+//!
+//! Every command can be stopped anywhere and run again: each single write leaves everything right.
+
+mod dead_letters;
+mod histories;
+mod models;
+mod republish;
+mod totals;
+
+use std::process::ExitCode;
+
+use aggregate::Timestamp;
+use aws::Mode;
+use clap::{Parser, Subcommand};
+use models::{Model, Report};
+use serde::Serialize;
+
+/// Looks after a Daybook: verifies and rebuilds read models, publishes events again, sees to dead letters.
+///
+/// Takes region and credentials from the environment (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+/// `AWS_SESSION_TOKEN`). For a profile: `eval "$(aws configure export-credentials --format env)"`. For the local cloud:
+/// `export $(curl -s http://127.0.0.1:3000/_local/environment)`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "daybook",
+    version,
+    after_help = "Exit status: 0 all is well or put right; 1 something is not; 2 it could not be found out."
+)]
+struct Options {
+    /// What stands before the names of tables and queues: the template's parameter `TablePrefix`.
+    #[arg(long, env = "TABLE_PREFIX", default_value = "", global = true)]
+    table_prefix: String,
+    /// Answers as JSON on the standard output; without it, in words.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compares every row of the read models with the events, byte for byte.
+    Verify {
+        /// Which ones; all where none is named.
+        models: Vec<Model>,
+        /// Puts right what differs, and nothing else.
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        scan: Scan,
+    },
+    /// Makes a read model anew from the events, while everything goes on. Old rows are served until the new ones are there.
+    Rebuild {
+        /// Which one.
+        model: Model,
+        #[command(flatten)]
+        scan: Scan,
+    },
+    /// Publishes recorded events once more; whoever has had them knows them by their ids.
+    Republish {
+        #[command(flatten)]
+        which: republish::Which,
+        /// The bus.
+        #[arg(long, env = "EVENT_BUS", default_value = "daybook")]
+        event_bus: String,
+        #[command(flatten)]
+        scan: Scan,
+    },
+    /// What could not be handled and waits for somebody.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+}
+
+/// How the events table is read.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Scan {
+    /// Parts of the events table that are read side by side.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    segments: u16,
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whether what was looked at is as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Well,
+    NotWell,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = tokio::select! {
+        outcome = run(&options) => outcome,
+        // Every write is complete in itself, so the work may be dropped anywhere.
+        _ = tokio::signal::ctrl_c() => Err("stopped; run the same command again to go on".into()),
+    };
+    match outcome {
+        Ok(Verdict::Well) => ExitCode::SUCCESS,
+        Ok(Verdict::NotWell) => ExitCode::FAILURE,
+        Err(error) => {
+            let mut text = error.to_string();
+            let mut source = error.source();
+            while let Some(cause) = source {
+                text = format!("{text}: {cause}");
+                source = cause.source();
+            }
+            eprintln!("error: {text}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<Verdict, Error> {
+    let tables = models::Tables::connect(&options.table_prefix)?;
+    match &options.command {
+        Command::Verify { models, repair, scan } => {
+            let mode = if *repair { Mode::Repair } else { Mode::Verify };
+            let models = if models.is_empty() { Model::all() } else { models.clone() };
+            let mut verdict = Verdict::Well;
+            for model in models {
+                let report = tables.verify(model, mode, *scan).await?;
+                options.tell(&report, &report.in_words());
+                if !report.is_well() {
+                    verdict = Verdict::NotWell;
+                }
+            }
+            Ok(verdict)
+        }
+        Command::Rebuild { model, scan } => {
+            let report: Report = tables.rebuild(*model, *scan).await?;
+            options.tell(&report, &report.in_words());
+            Ok(if report.is_well() { Verdict::Well } else { Verdict::NotWell })
+        }
+        Command::Republish { which, event_bus, scan } => {
+            let published = republish::run(&tables.store, event_bus, which, *scan).await?;
+            options.tell(&published, &format!("{} events published", published.events));
+            Ok(Verdict::Well)
+        }
+        Command::DeadLetters(command) => dead_letters::run(options, &tables.store, command).await,
+    }
+}
+
+impl Options {
+    /// Tells an answer, in words or as one line of JSON.
+    fn tell(&self, json: &impl Serialize, words: &str) {
+        match serde_json::to_string(json) {
+            Ok(json) if self.json => println!("{json}"),
+            _ => println!("{words}"),
+        }
+    }
+}
+
+/// An instant of the command line.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "an instant looks like 2026-11-23T09:30:00Z".to_owned())
+}

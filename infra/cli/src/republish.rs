@@ -1,0 +1,107 @@
+//! Recorded events once more on the bus: for what was lost on the way, and for subscribers who want to begin earlier.
+
+use std::cell::RefCell;
+
+use aggregate::{AggregateId, Timestamp, Version};
+use aws::{DynamoEventStore, EventBridge};
+use eventing::{Bus, Commit, Entry, EventStore, System, publish};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    Error, Scan,
+    histories::{self, History},
+    instant,
+};
+
+/// Which events: those of one aggregate, or those of a time.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = true)]
+pub struct Which {
+    /// All events of the aggregate with this id.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to"])]
+    aggregate: Option<Uuid>,
+    /// All events that were decided at this time or later.
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    from: Option<Timestamp>,
+    /// And before this time.
+    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "from")]
+    to: Option<Timestamp>,
+}
+
+/// What was published.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub struct Published {
+    pub events: u64,
+}
+
+/// Publishes what is asked for.
+pub async fn run(store: &DynamoEventStore, bus: &str, which: &Which, scan: Scan) -> Result<Published, Error> {
+    match which.aggregate {
+        Some(id) => of_aggregate(store, &connect(bus)?, AggregateId(id), 1, Version::MAX).await,
+        None => of_time(store, &connect(bus)?, which.from, which.to, scan).await,
+    }
+}
+
+/// The bus named `bus`.
+pub fn connect(bus: &str) -> Result<EventBridge, Error> {
+    Ok(EventBridge::new(aws::eventbridge().map_err(|error| error.to_string())?, bus))
+}
+
+/// Publishes the events of an aggregate with versions between `from` and `to`, both included.
+pub async fn of_aggregate(
+    store: &impl EventStore,
+    bus: &impl Bus,
+    id: AggregateId,
+    from: Version,
+    to: Version,
+) -> Result<Published, Error> {
+    let (mut published, mut next) = (Published::default(), from);
+    while next <= to {
+        let commits = store.read(id, next, usize::MAX).await?;
+        let Some(last) = commits.last() else { break };
+        published.events += announce(bus, &commits, |_, version| (next..=to).contains(&version)).await?;
+        next = last.last_version() + 1;
+    }
+    Ok(published)
+}
+
+/// Publishes the events that were decided at `from` or later and before `to`.
+pub async fn of_time(
+    store: &DynamoEventStore,
+    bus: &EventBridge,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    scan: Scan,
+) -> Result<Published, Error> {
+    let published = RefCell::new(Published::default());
+    let is_wanted = |at: Timestamp| from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to);
+    let work = async |history: History| {
+        let events = announce(bus, &history.commits, |at, _| is_wanted(at)).await?;
+        published.borrow_mut().events += events;
+        Ok::<(), Error>(())
+    };
+    // Without a bookmark: one that another time or bus had left would leave events out.
+    let seen = histories::each(store, None, "republish", scan, work).await?;
+    if seen.unreadable > 0 {
+        return Err(format!("{} items cannot be read and were not published", seen.unreadable).into());
+    }
+    Ok(published.into_inner())
+}
+
+/// Publishes the events of `commits` that are wanted, as the publisher does; their number.
+async fn announce<B: Bus>(
+    bus: &B,
+    commits: &[Commit],
+    is_wanted: impl Fn(Timestamp, Version) -> bool,
+) -> Result<u64, Error> {
+    let events = commits.iter().flat_map(Commit::envelopes).filter(|event| is_wanted(event.created_at, event.version));
+    let entries =
+        events.map(|event| Entry::announcing(aws::SOURCE, &event, B::LIMITS.bytes_max).map(|entry| vec![entry]));
+    let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+    let published = publish(bus, &System, &entries).await;
+    if published < entries.len() {
+        return Err(format!("the bus took {published} of {} events", entries.len()).into());
+    }
+    Ok(published as u64)
+}

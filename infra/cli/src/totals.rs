@@ -1,0 +1,174 @@
+//! The totals are sums over all accounts, so no sum can be put right by itself while events go on. They are rebuilt as the next
+//! generation of the same table, which takes the place of the current one when it is complete.
+
+use std::{cell::RefCell, collections::BTreeMap, fmt};
+
+use aggregate::{AggregateId, Row, Tally};
+use aws::{Contents, Counters, DynamoEventStore, Finding, GENERATION_KEPT, Generations, Kind};
+use domain::TotalsRow;
+use eventing::{Host, ReadTable, Saved, System};
+use serde::Serialize;
+
+use crate::{
+    Error, Scan,
+    histories::{self, History, Seen},
+    models::{Model, Report, rows_of},
+};
+
+/// A sum that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CounterFinding {
+    /// The group with its shard.
+    pub group: String,
+    /// What is counted.
+    pub of: String,
+    /// The counter.
+    pub counter: String,
+    /// What it is.
+    pub is: i128,
+    /// What the events add up to.
+    pub should_be: i128,
+}
+
+impl fmt::Display for CounterFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { group, of, counter, is, should_be } = self;
+        write!(f, "{counter} of {of} in {group}: {is} instead of {should_be} (rebuild totals)")
+    }
+}
+
+/// Looks at sums that are not read at one moment: a difference counts only if it is there twice in the same way.
+const LOOKS_MAX: u32 = 4;
+
+/// Compares every account's row and every sum with the events.
+pub async fn verify(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
+    let mut last: Option<Report> = None;
+    for _ in 0..LOOKS_MAX {
+        let report = look(store, table, scan).await?;
+        if report.is_well()
+            || last.is_some_and(|last| last.findings == report.findings && last.counters == report.counters)
+        {
+            return Ok(report);
+        }
+        last = Some(report);
+        System.sleep(GENERATION_KEPT).await;
+    }
+    Err("so much goes on that the totals never stood still; try again at a quieter time, or rebuild them".into())
+}
+
+async fn look(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
+    let contents = table.contents().await?;
+    let sums: RefCell<BTreeMap<(String, String), BTreeMap<String, i128>>> = RefCell::default();
+    let (compared, findings) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+    let add = async |history: History| {
+        let Some((aggregate_id, rows)) = rows_of::<TotalsRow>(store, history).await? else { return Ok(()) };
+        let version = contents.version(aggregate_id);
+        let counted = rows.iter().take_while(|row| row.version() <= version);
+        let mut sums = sums.borrow_mut();
+        for addition in counted.clone().flat_map(Tally::additions) {
+            let counts = sums.entry(Contents::place(aggregate_id, &addition)).or_default();
+            *counts.entry(addition.counter.to_owned()).or_default() += i128::from(addition.amount);
+        }
+        let newest = rows.last().map_or(0, Row::version);
+        let kind = match counted.last() {
+            Some(row) if row.version() != version || !contents.has(row) => Some(Kind::Different),
+            Some(_) if version < newest => Some(Kind::Behind),
+            Some(_) => None,
+            None => Some(Kind::Missing),
+        };
+        let finding = kind.map(|kind| Finding { aggregate_id, version: newest, kind, repaired: false });
+        findings.borrow_mut().extend(finding);
+        compared.borrow_mut().push(aggregate_id);
+        Ok::<(), Error>(())
+    };
+    let seen = histories::each(store, None, "totals", scan, add).await?;
+    let mut report = Report::new(Model::Totals, seen);
+    let mut compared = compared.into_inner();
+    compared.sort_unstable();
+    report.findings = findings.into_inner();
+    let extra = contents.aggregates().filter(|id| compared.binary_search(id).is_err());
+    report.findings.extend(extra.map(|aggregate_id| Finding {
+        aggregate_id,
+        version: contents.version(aggregate_id),
+        kind: Kind::Extra,
+        repaired: false,
+    }));
+    report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
+    report.compared = compared.len() as u64;
+    report.counters = differences(&contents, &sums.into_inner());
+    Ok(report)
+}
+
+/// The counters that are not what they should be. One that is missing is zero.
+fn differences(contents: &Contents, sums: &BTreeMap<(String, String), BTreeMap<String, i128>>) -> Vec<CounterFinding> {
+    let names = |counts: &BTreeMap<(String, String), BTreeMap<String, i128>>| {
+        let names =
+            counts.iter().flat_map(|(place, counts)| counts.keys().map(move |name| (place.clone(), name.clone())));
+        names.collect::<Vec<_>>()
+    };
+    let mut all = [names(&contents.counters), names(sums)].concat();
+    all.sort();
+    all.dedup();
+    let value =
+        |counts: &BTreeMap<(String, String), BTreeMap<String, i128>>, place: &(String, String), name: &String| {
+            counts.get(place).and_then(|counts| counts.get(name)).copied().unwrap_or_default()
+        };
+    let finding = |(place, counter): ((String, String), String)| {
+        let (is, should_be) = (value(&contents.counters, &place, &counter), value(sums, &place, &counter));
+        let (group, of) = place;
+        (is != should_be).then_some(CounterFinding { group, of, counter, is, should_be })
+    };
+    all.into_iter().filter_map(finding).collect()
+}
+
+/// Builds the next generation, puts it in the place of the current one, and brings in what happened meanwhile.
+pub async fn rebuild(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
+    let mut generations = table.generations().await?;
+    let mut seen = Seen::default();
+    if generations.leaving.is_none() {
+        let next = generations.building.unwrap_or(generations.current + 1);
+        generations = change(table, generations, Generations { building: Some(next), ..generations }).await?;
+        seen = build(store, &table.of_generation(next), "rebuild-totals", scan).await?;
+        let leaving = Some(generations.current);
+        generations = change(table, generations, Generations { current: next, building: None, leaving }).await?;
+    }
+    if let Some(leaving) = generations.leaving {
+        // Until everybody has seen it, some still write the old one; what they do there is done here once more.
+        eprintln!("the new totals are in use; bringing in what happened meanwhile");
+        System.sleep(GENERATION_KEPT * 2).await;
+        let last = build(store, &table.of_generation(generations.current), "settle-totals", scan).await?;
+        seen = if seen.commits == 0 { last } else { seen };
+        table.forget(leaving).await?;
+        change(table, generations, Generations { leaving: None, ..generations }).await?;
+    }
+    let mut report = verify(store, &table.of_generation(generations.current), scan).await?;
+    report.seen = seen;
+    Ok(report)
+}
+
+async fn change(table: &Counters, seen: Generations, now: Generations) -> Result<Generations, Error> {
+    if seen == now || table.change_generations(seen, now).await? {
+        return Ok(now);
+    }
+    Err("somebody else is rebuilding the totals".into())
+}
+
+async fn build(store: &DynamoEventStore, table: &Counters, name: &str, scan: Scan) -> Result<Seen, Error> {
+    histories::each(store, Some(name), "totals", scan, async |history: History| {
+        let Some((aggregate_id, rows)) = rows_of::<TotalsRow>(store, history).await? else { return Ok(()) };
+        bring_up(table, aggregate_id, &rows).await
+    })
+    .await
+}
+
+/// Brings the account's row, and with it the counters, up to the last of `rows` at least.
+async fn bring_up(table: &Counters, aggregate_id: AggregateId, rows: &[TotalsRow]) -> Result<(), Error> {
+    loop {
+        let row: Option<TotalsRow> = table.latest(aggregate_id).await?;
+        let at = row.as_ref().map_or(0, Row::version);
+        let more: Vec<_> = rows.iter().filter(|row| row.version() > at).cloned().collect();
+        if more.is_empty() || table.save(at, &more).await? == Saved::Written {
+            return Ok(());
+        }
+    }
+}

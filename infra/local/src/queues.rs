@@ -1,0 +1,159 @@
+//! SQS: the messages in the template's queues, for whoever looks after them.
+//!
+//! Promises: a message that is received stays hidden from others for as long as they said, or until this process ends, and stays
+//! in the queue until it is deleted. Functions and rules put messages in; nobody sends one over this API.
+
+use crate::aws_json::{self, error, respond};
+use crate::durable::{Durable, Waiting};
+use crate::names;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::post;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a received message is hidden where nobody says otherwise (SQS default).
+const VISIBILITY_TIMEOUT_S: u64 = 30;
+
+/// The queues.
+pub struct Queues {
+    names: Vec<String>,
+    durable: Arc<Durable>,
+    /// By message.
+    hidden_until: Mutex<HashMap<String, Instant>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetQueueUrl {
+    queue_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReceiveMessage {
+    queue_url: String,
+    #[serde(default = "one")]
+    max_number_of_messages: usize,
+    visibility_timeout: Option<u64>,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OneMessage {
+    queue_url: String,
+    receipt_handle: String,
+    #[serde(default)]
+    visibility_timeout: u64,
+}
+
+impl Queues {
+    /// The queues `names`.
+    pub fn new(names: Vec<String>, durable: Arc<Durable>) -> Self {
+        Self { names, durable, hidden_until: Mutex::default() }
+    }
+
+    /// Answers SQS's API on `listener` for ever.
+    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+        axum::serve(listener, Router::new().route("/", post(handle)).with_state(Arc::new(self))).await
+    }
+
+    async fn answer(&self, headers: &HeaderMap, body: Body) -> Result<Value, Refused> {
+        let action = aws_json::action(headers);
+        match action.strip_prefix("AmazonSQS.") {
+            Some("GetQueueUrl") => {
+                let asked: GetQueueUrl = aws_json::request(action, headers, body, BODY_BYTES_MAX).await?;
+                let queue = self.names.iter().find(|name| **name == asked.queue_name).ok_or_else(no_queue)?;
+                Ok(json!({ "QueueUrl": names::queue_url(queue) }))
+            }
+            Some("ReceiveMessage") => {
+                let asked: ReceiveMessage = aws_json::request(action, headers, body, BODY_BYTES_MAX).await?;
+                let timeout = Duration::from_secs(asked.visibility_timeout.unwrap_or(VISIBILITY_TIMEOUT_S));
+                let messages = self.receive(self.queue(&asked.queue_url)?, asked.max_number_of_messages, timeout)?;
+                Ok(json!({ "Messages": messages.iter().map(shown).collect::<Vec<_>>() }))
+            }
+            Some("DeleteMessage") => {
+                let asked: OneMessage = aws_json::request(action, headers, body, BODY_BYTES_MAX).await?;
+                let queue = self.queue(&asked.queue_url)?;
+                self.durable.delete_message(queue, &asked.receipt_handle).map_err(broken)?;
+                Ok(json!({}))
+            }
+            Some("ChangeMessageVisibility") => {
+                let asked: OneMessage = aws_json::request(action, headers, body, BODY_BYTES_MAX).await?;
+                self.queue(&asked.queue_url)?;
+                self.hide(asked.receipt_handle, Duration::from_secs(asked.visibility_timeout));
+                Ok(json!({}))
+            }
+            _ => Ok(aws_json::request("SQS for receiving and deleting", headers, body, BODY_BYTES_MAX).await?),
+        }
+    }
+
+    fn queue(&self, url: &str) -> Result<&str, Refused> {
+        self.names.iter().map(String::as_str).find(|name| names::queue_url(name) == url).ok_or_else(no_queue)
+    }
+
+    fn receive(&self, queue: &str, messages_max: usize, timeout: Duration) -> Result<Vec<Waiting>, Refused> {
+        let mut messages = self.durable.messages(queue).map_err(broken)?;
+        let now = Instant::now();
+        {
+            let mut hidden_until = self.hidden_until.lock().unwrap_or_else(PoisonError::into_inner);
+            hidden_until.retain(|_, until| *until > now);
+            messages.retain(|message| !hidden_until.contains_key(&message.id));
+        }
+        messages.truncate(messages_max);
+        for message in &messages {
+            self.hide(message.id.clone(), timeout);
+        }
+        Ok(messages)
+    }
+
+    fn hide(&self, message: String, timeout: Duration) {
+        let mut hidden_until = self.hidden_until.lock().unwrap_or_else(PoisonError::into_inner);
+        hidden_until.insert(message, Instant::now() + timeout);
+    }
+}
+
+/// An answer that says no.
+struct Refused(Box<Response>);
+
+impl From<Box<Response>> for Refused {
+    fn from(answer: Box<Response>) -> Self {
+        Self(answer)
+    }
+}
+
+/// A message as SQS shows it. Its receipt is its id: nothing is received twice at the same time.
+fn shown(message: &Waiting) -> Value {
+    let Waiting { id, body, sent_at_ms } = message;
+    let attributes = json!({ "SentTimestamp": sent_at_ms.to_string() });
+    json!({ "MessageId": id, "ReceiptHandle": id, "Body": body, "Attributes": attributes })
+}
+
+fn no_queue() -> Refused {
+    Refused(Box::new(error(StatusCode::BAD_REQUEST, "QueueDoesNotExist", "The specified queue does not exist.")))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "so that it can be handed to `map_err`")]
+fn broken(problem: rusqlite::Error) -> Refused {
+    Refused(Box::new(error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", &problem.to_string())))
+}
+
+async fn handle(State(queues): State<Arc<Queues>>, headers: HeaderMap, body: Body) -> Response {
+    match queues.answer(&headers, body).await {
+        Ok(answer) => respond(StatusCode::OK, &answer),
+        Err(Refused(answer)) => *answer,
+    }
+}

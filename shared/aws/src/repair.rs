@@ -1,0 +1,275 @@
+//! Whether read tables hold what the events say, and how what they do not is put right while everything goes on: the row of
+//! an aggregate is replaced whole, on the condition that it is still the one that was looked at.
+
+use std::future::Future;
+
+use aggregate::{AggregateId, Envelope, Row, Timestamp, Version};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use eventing::{EventStore, Position, ProjectError, ReadTable, Saved, TableError, catch_up};
+use serde::Serialize;
+
+use crate::{
+    CurrentRows, Journal, Part, RowHistory,
+    item::{Item, encode, failed, text},
+    journal::{entry, key},
+    read_table::saved,
+};
+
+/// A row that is not what the events say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Whose row it is.
+    pub aggregate_id: AggregateId,
+    /// The version that it is of, or should be of.
+    pub version: Version,
+    /// What is the matter.
+    pub kind: Kind,
+    /// Whether it is put right.
+    pub repaired: bool,
+}
+
+/// What is the matter with a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// It is right, and of an earlier version than the events. While events are on their way that is as it should be.
+    Behind,
+    /// There is none. Likewise.
+    Missing,
+    /// It says something else than the events.
+    Different,
+    /// No event led to it.
+    Extra,
+}
+
+/// What is done about what is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing.
+    Verify,
+    /// It is put right.
+    Repair,
+}
+
+/// The rows that an aggregate should have, folded from as many of its events as are needed.
+#[derive(Debug)]
+pub struct Expected<'a, R, S> {
+    store: &'a S,
+    aggregate_id: AggregateId,
+    rows: Vec<R>,
+}
+
+impl<'a, R: Row, S: EventStore> Expected<'a, R, S> {
+    /// Begins with `rows`: those of the aggregate's first events, in order.
+    #[must_use]
+    pub fn new(store: &'a S, aggregate_id: AggregateId, rows: Vec<R>) -> Self {
+        Self { store, aggregate_id, rows }
+    }
+
+    /// The rows of all events up to `version` and perhaps more; fewer where the aggregate has fewer events.
+    async fn up_to(&mut self, version: Version) -> Result<&[R], ProjectError> {
+        let more = catch_up(self.store, self.aggregate_id, self.rows.last(), version).await?;
+        self.rows.extend(more);
+        Ok(&self.rows)
+    }
+}
+
+/// A read table that can be compared with the events.
+pub trait Comparable<R: Row>: ReadTable<R> {
+    /// Compares the rows of an aggregate, byte for byte, with those expected. What is in the table is read first and the events
+    /// after that, so a row without an event is one indeed.
+    ///
+    /// # Errors
+    /// When the events cannot be read, or the table does not answer.
+    fn compare<S: EventStore>(
+        &self,
+        expected: Expected<'_, R, S>,
+        mode: Mode,
+    ) -> impl Future<Output = Result<Vec<Finding>, ProjectError>> + Send;
+
+    /// One page of the aggregates that have rows in one part of the table, and the place to go on after. An aggregate may come
+    /// more than once.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    fn aggregates(
+        &self,
+        part: Part,
+        after: Option<RowPlace>,
+    ) -> impl Future<Output = Result<(Vec<AggregateId>, Option<RowPlace>), TableError>> + Send;
+}
+
+/// A place in a part of a read table.
+#[derive(Debug, Clone)]
+pub struct RowPlace(pub(crate) Item);
+
+/// The row of `version`, where there is one.
+fn row_of<R>(rows: &[R], version: Version) -> Option<&R> {
+    rows.get(usize::try_from(version.checked_sub(1)?).ok()?)
+}
+
+fn version_of(item: &Item) -> Option<Version> {
+    item.get("version")?.as_n().ok()?.parse().ok()
+}
+
+/// One page of a table's keys.
+async fn keys(
+    (client, table, key): (&Client, &str, &str),
+    part: Part,
+    after: Option<RowPlace>,
+) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
+    let scan = client.scan().table_name(table).segment(part.number.into()).total_segments(part.of.into());
+    let scan = scan.projection_expression("#key").expression_attribute_names("#key", key);
+    let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
+    let id = |item: &Item| Some(AggregateId(item.get(key)?.as_s().ok()?.parse().ok()?));
+    let mut ids: Vec<AggregateId> = page.items.unwrap_or_default().iter().filter_map(id).collect();
+    ids.dedup();
+    Ok((ids, page.last_evaluated_key.map(RowPlace)))
+}
+
+impl<R: Row> Comparable<R> for CurrentRows {
+    async fn compare<S: EventStore>(
+        &self,
+        mut expected: Expected<'_, R, S>,
+        mode: Mode,
+    ) -> Result<Vec<Finding>, ProjectError> {
+        let aggregate_id = expected.aggregate_id;
+        loop {
+            let found = self.item(aggregate_id, true).await?;
+            let at = found.as_ref().and_then(version_of);
+            let rows = expected.up_to(at.unwrap_or_default()).await?;
+            let right = at.and_then(|at| row_of(rows, at)).map(encode).transpose()?;
+            let newest = rows.last();
+            let kind = match (&found, newest) {
+                (None, None) => return Ok(Vec::new()),
+                (None, Some(_)) => Kind::Missing,
+                (Some(_), None) => Kind::Extra,
+                (Some(_), Some(newest)) if found == right && at == Some(newest.version()) => return Ok(Vec::new()),
+                (Some(_), Some(_)) if found == right => Kind::Behind,
+                (Some(_), Some(_)) => Kind::Different,
+            };
+            let repaired = mode == Mode::Repair;
+            if repaired && self.replace(aggregate_id, found.as_ref(), newest).await? == Saved::Stale {
+                continue;
+            }
+            let version = newest.map(Row::version).or(at).unwrap_or_default();
+            return Ok(vec![Finding { aggregate_id, version, kind, repaired }]);
+        }
+    }
+
+    async fn aggregates(
+        &self,
+        part: Part,
+        after: Option<RowPlace>,
+    ) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
+        keys((&self.client, &self.table, self.key), part, after).await
+    }
+}
+
+impl CurrentRows {
+    /// Puts `row` in the place of the item `seen`, or nothing, if it is still there as it was.
+    async fn replace<R: Row>(
+        &self,
+        id: AggregateId,
+        seen: Option<&Item>,
+        row: Option<&R>,
+    ) -> Result<Saved, TableError> {
+        // A row changes with every version, and only with it, whoever writes it.
+        let version = seen.and_then(|item| item.get("version")).cloned();
+        let (condition, name) = match (seen, &version) {
+            (None, _) => ("attribute_not_exists(#name)", self.key),
+            (Some(_), None) => ("attribute_not_exists(#name)", "version"),
+            (Some(_), Some(_)) => ("#name = :seen", "version"),
+        };
+        let Some(row) = row else {
+            let delete = self.client.delete_item().table_name(&self.table).key(self.key, text(&id));
+            let delete = delete.condition_expression(condition).expression_attribute_names("#name", name);
+            let outcome =
+                version.into_iter().fold(delete, |delete, seen| delete.expression_attribute_values(":seen", seen));
+            return match outcome.send().await.map_err(aws_sdk_dynamodb::Error::from) {
+                Ok(_) => Ok(Saved::Written),
+                Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Ok(Saved::Stale),
+                Err(error) => Err(failed(error)),
+            };
+        };
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(encode(row)?));
+        let put = put.condition_expression(condition).expression_attribute_names("#name", name);
+        saved(version.into_iter().fold(put, |put, seen| put.expression_attribute_values(":seen", seen)).send().await)
+    }
+}
+
+impl<R: Row> Comparable<R> for RowHistory {
+    async fn compare<S: EventStore>(
+        &self,
+        mut expected: Expected<'_, R, S>,
+        mode: Mode,
+    ) -> Result<Vec<Finding>, ProjectError> {
+        let aggregate_id = expected.aggregate_id;
+        let repaired = mode == Mode::Repair;
+        let mut found = self.items(aggregate_id).await?;
+        let newest = found.keys().next_back().copied().unwrap_or_default();
+        let mut findings = Vec::new();
+        for row in expected.up_to(newest).await? {
+            let (version, right) = (row.version(), encode(row)?);
+            let kind = match found.remove(&version) {
+                Some(item) if item == right => continue,
+                Some(_) => Kind::Different,
+                None if version > newest => Kind::Behind,
+                None => Kind::Missing,
+            };
+            if repaired {
+                // Whoever writes the row of a version writes this one; in order, so that no gap comes about.
+                self.client.put_item().table_name(&self.table).set_item(Some(right)).send().await.map_err(failed)?;
+            }
+            findings.push(Finding { aggregate_id, version, kind, repaired });
+        }
+        for version in found.into_keys() {
+            if repaired {
+                let delete = self.client.delete_item().table_name(&self.table).key(self.key, text(&aggregate_id));
+                delete.key("version", AttributeValue::N(version.to_string())).send().await.map_err(failed)?;
+            }
+            findings.push(Finding { aggregate_id, version, kind: Kind::Extra, repaired });
+        }
+        Ok(findings)
+    }
+
+    async fn aggregates(
+        &self,
+        part: Part,
+        after: Option<RowPlace>,
+    ) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
+        keys((&self.client, &self.table, self.key), part, after).await
+    }
+}
+
+impl Journal {
+    /// Compares the entry of `event` with the event; one that is missing enters now, as any event that comes late.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn compare(&self, event: &Envelope, now: Timestamp, mode: Mode) -> Result<Option<Finding>, TableError> {
+        let (noted, item) = self.found(event).await?;
+        let place = noted.clone().unwrap_or_else(|| Position::of(event, event.created_at));
+        let kind = match item {
+            None => Kind::Missing,
+            Some(item) if item == entry(event, &place)? => return Ok(None),
+            Some(_) => Kind::Different,
+        };
+        match (mode, noted, kind) {
+            (Mode::Verify, ..) => {}
+            (Mode::Repair, None, Kind::Missing) => drop(self.enter(event, now).await?),
+            (Mode::Repair, ..) => self.put(event, &place).await?,
+        }
+        let (aggregate_id, version) = (event.aggregate_id, event.version);
+        Ok(Some(Finding { aggregate_id, version, kind, repaired: mode == Mode::Repair }))
+    }
+
+    /// Takes out the entry at `position`, which no recorded event led to.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn remove(&self, event: &Envelope, position: &Position) -> Result<(), TableError> {
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key(event, position)));
+        delete.send().await.map(drop).map_err(failed)
+    }
+}
