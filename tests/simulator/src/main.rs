@@ -2,7 +2,6 @@
 //! projection, process manager and sweep over faulty services, checks every invariant at every event, stops the faults, and
 //! sees that all comes to rest. Exits with 1 where a seed fails, and says how to see it again.
 
-mod ledger;
 mod machine;
 mod mutants;
 mod ports;

@@ -13,7 +13,9 @@ use eventing::{
     TableError, Tail,
 };
 
-use crate::{ledger::Ledger, machine::Machine, mutants::Mutant};
+use ledger::Ledger;
+
+use crate::{machine::Machine, mutants::Mutant};
 
 /// What stands still for everybody: the store, the stream, the bus and the tables.
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! The checker: follows every event as it is recorded and stops the run at the first one that breaks an invariant. It knows
 //! the bank's rules from nobody but itself.
+#![allow(clippy::missing_panics_doc, reason = "it panics where an invariant does not hold: that is what it is for")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -173,11 +174,25 @@ impl Ledger {
     }
 
     /// The version that an aggregate has.
+    #[must_use]
     pub fn version(&self, id: AggregateId) -> Version {
         self.versions.get(&id).copied().unwrap_or(0)
     }
 
+    /// Minor units on an account.
+    #[must_use]
+    pub fn balance(&self, id: AggregateId) -> i64 {
+        self.books.get(&id).map_or(0, |book| book.balance)
+    }
+
+    /// Minor units that were deposited and not withdrawn.
+    #[must_use]
+    pub fn paid_in(&self) -> i64 {
+        self.paid_in
+    }
+
     /// Transactions that have begun and not ended.
+    #[must_use]
     pub fn open(&self) -> Vec<AggregateId> {
         let begun = self.transactions.keys();
         begun.filter(|id| !self.moves.get(id).is_some_and(|moves| moves.ended)).copied().collect()

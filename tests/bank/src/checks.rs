@@ -1,0 +1,165 @@
+//! What must hold at the end, seen from outside.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use aggregate::AggregateId;
+use aws::{DynamoEventStore, Part};
+use ledger::Ledger;
+use serde_json::Value;
+
+use crate::{
+    clients::{self, Told},
+    cloud::Cloud,
+};
+
+/// How long everything may take to come to rest: the sweep resumes what is under way for a minute.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Acknowledged commands that are sent once more, at most.
+const REPEATED_MAX: usize = 500;
+
+/// Checks everything.
+pub fn check(cloud: &Cloud, told: &Told) -> Result<(), String> {
+    let (events, redriven) = come_to_rest(cloud)?;
+    let ledger = &events.ledger;
+    println!("{} events, {} dead letters redriven", ledger.events.len(), redriven);
+    is(ledger.paid_in() == told.paid_in, || {
+        format!("I9: {} minor units were acknowledged, {} are recorded", told.paid_in, ledger.paid_in())
+    })?;
+    acknowledged_is_recorded(told, ledger)?;
+    shown_is_recorded(cloud, told, ledger)?;
+    repeated_is_answered_the_same(cloud, told, ledger.events.len())?;
+    println!("drift 0: every acknowledged command is recorded once, every read model is the fold of its events");
+    Ok(())
+}
+
+fn is(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(problem()) }
+}
+
+/// Everything that is recorded, checked in the order in which it was decided.
+struct Events {
+    ledger: Ledger,
+}
+
+/// Waits until all transactions have ended and all read models have followed; what was given up is redriven, as an operator would.
+fn come_to_rest(cloud: &Cloud) -> Result<(Events, u64), String> {
+    let (deadline, mut redriven) = (Instant::now() + PATIENCE, 0);
+    loop {
+        let (none, _) = cloud.daybook(&["dead-letters", "list"])?;
+        if !none {
+            let (done, said) = cloud.daybook(&["dead-letters", "redrive", "--all"])?;
+            is(done, || format!("dead letters cannot be redriven: {said}"))?;
+            redriven += said.lines().count() as u64;
+        }
+        let events = Events { ledger: recorded(cloud)? };
+        let open = events.ledger.open().len();
+        let (follows, said) = cloud.daybook(&["verify"])?;
+        if none && open == 0 && follows {
+            return Ok((events, redriven));
+        }
+        is(Instant::now() < deadline, || format!("I12, I13: {open} transactions are open after {PATIENCE:?}; {said}"))?;
+        std::thread::sleep(Duration::from_secs(2));
+    }
+}
+
+/// Reads the events table.
+fn recorded(cloud: &Cloud) -> Result<Ledger, String> {
+    let environment: BTreeMap<String, String> = cloud.environment()?.into_iter().collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let url = environment.get("AWS_ENDPOINT_URL_DYNAMODB").ok_or("no endpoint")?;
+    let store = DynamoEventStore::new(tests::dynamodb(url), "events");
+    let commits = runtime.map_err(|error| error.to_string())?.block_on(async {
+        let (mut commits, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.scan(Part { number: 0, of: 1 }, after).await.map_err(|error| error.to_string())?;
+            for commit in page.commits {
+                commits.push(commit.map_err(|error| error.to_string())?);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok::<_, String>(commits);
+            }
+        }
+    });
+    let mut commits = commits?;
+    // One machine, one clock: what was decided because of something else was decided later.
+    commits.sort_by_key(|commit| (commit.created_at, commit.aggregate_id, commit.version));
+    let record = || {
+        let mut ledger = Ledger::default();
+        for commit in &commits {
+            ledger.record(commit);
+        }
+        ledger
+    };
+    std::panic::catch_unwind(record).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.unwrap_or_else(|| "the ledger does not hold".to_owned())
+    })
+}
+
+/// I6 and I7: what was acknowledged is there, once: the ledger has refused every second effect.
+fn acknowledged_is_recorded(told: &Told, ledger: &Ledger) -> Result<(), String> {
+    let mut versions: BTreeMap<AggregateId, u64> = BTreeMap::new();
+    for event in &ledger.events {
+        let version = versions.entry(event.aggregate_id).or_default();
+        *version = event.version.max(*version);
+    }
+    for acknowledged in &told.acknowledged {
+        let id: AggregateId = AggregateId(
+            acknowledged.answer["id"].as_str().and_then(|id| id.parse().ok()).ok_or("an answer without an id")?,
+        );
+        let version = acknowledged.answer["version"].as_u64().ok_or("an answer without a version")?;
+        is(versions.get(&id).is_some_and(|newest| *newest >= version), || {
+            format!("I6: {} was acknowledged as version {version} of {id}, which is gone", acknowledged.key)
+        })?;
+    }
+    let deposits = ledger.events.iter().filter(|event| event.event_type == "MoneyDeposited").count() as u64;
+    let withdrawals = ledger.events.iter().filter(|event| event.event_type == "MoneyWithdrawn").count() as u64;
+    let begun = ledger.events.iter().filter(|event| event.event_type == "TransactionInitiated").count();
+    is((deposits, withdrawals, begun) == (told.deposits, told.withdrawals, told.transactions.len()), || {
+        format!(
+            "I6, I7: {deposits} deposits, {withdrawals} withdrawals and {begun} transactions are recorded, others acknowledged"
+        )
+    })
+}
+
+/// The API shows what is recorded: balances, the ends of transactions, the bank's totals.
+fn shown_is_recorded(cloud: &Cloud, told: &Told, ledger: &Ledger) -> Result<(), String> {
+    let agent = clients::agent();
+    let get = |path: &str, token: &str| -> Result<Value, String> {
+        let request = agent.get(format!("{}{path}", cloud.url)).header("authorization", format!("Bearer {token}"));
+        let mut answer = request.call().map_err(|error| error.to_string())?;
+        is(answer.status() == 200, || format!("{path} answers {}", answer.status()))?;
+        answer.body_mut().read_json().map_err(|error| error.to_string())
+    };
+    let minor = |text: &Value| text.as_str().and_then(|text| text.replace('.', "").parse::<i64>().ok());
+    for account in &told.accounts {
+        let shown = get(&format!("/accounts/{}", account.id), &account.token)?;
+        let id = AggregateId(account.id.parse().map_err(|_| "no id")?);
+        is(minor(&shown["balance"]) == Some(ledger.balance(id)), || format!("I13: {id} shows {shown}"))?;
+    }
+    for (account, id) in &told.transactions {
+        let shown = get(&format!("/transactions/{id}"), &told.accounts[*account].token)?;
+        is(shown["status"] == "completed" || shown["status"] == "failed", || format!("I12: {id} shows {shown}"))?;
+    }
+    let admin = ureq::get(format!("{}/_local/tokens/admin", cloud.url)).call();
+    let admin = admin.and_then(|mut token| token.body_mut().read_to_string()).map_err(|error| error.to_string())?;
+    let totals = get("/totals", &admin)?;
+    is(minor(&totals["items"][0]["money_held"]) == Some(ledger.paid_in()), || format!("I9: totals show {totals}"))
+}
+
+/// I7: who repeats a command gets the first answer, and nothing happens.
+fn repeated_is_answered_the_same(cloud: &Cloud, told: &Told, events: usize) -> Result<(), String> {
+    let agent = clients::agent();
+    let every = told.acknowledged.len().div_ceil(REPEATED_MAX).max(1);
+    for first in told.acknowledged.iter().step_by(every) {
+        let (url, token) = (format!("{}{}", cloud.url, first.path), &told.accounts[first.account].token);
+        let (status, again, _) = clients::post(&agent, &url, token, &first.key, &first.body);
+        is(again == first.answer, || format!("I7: {} was {}, and is {status} {again} now", first.key, first.answer))?;
+    }
+    let now = recorded(cloud)?.events.len();
+    is(now == events, || format!("I7: repeated commands made {} events more", now - events))
+}
