@@ -1,6 +1,7 @@
 //! The event store on a DynamoDB engine, through AWS's own SDK and over HTTP.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod adapter_faults;
 mod contract;
 mod cost;
 mod counters;

@@ -7,12 +7,14 @@ use aws_sdk_dynamodb::{
 use dynoxide::Database;
 use tokio::net::TcpListener;
 
-use crate::Meter;
+use crate::{Meter, Wire};
 
 /// An engine with empty tables; gone at the end of the test.
 pub struct Engine {
     /// A client of it.
     pub client: Client,
+    /// Where it listens.
+    pub url: String,
     /// What that client has spent.
     pub meter: Meter,
 }
@@ -30,7 +32,16 @@ impl Engine {
         tokio::spawn(dynoxide::server::serve_on(listener, database));
         let meter = Meter::default();
         let config = config(&url).interceptor(meter.clone()).build();
-        Self { client: Client::from_conf(config), meter }
+        Self { client: Client::from_conf(config), url, meter }
+    }
+}
+
+impl Engine {
+    /// A client whose requests go over `wire`.
+    #[must_use]
+    pub fn client_over(&self, wire: &Wire) -> Client {
+        let config = config(&self.url).http_client(wire.http_client()).retry_config(Wire::retries());
+        Client::from_conf(config.build())
     }
 }
 

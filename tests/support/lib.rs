@@ -9,6 +9,7 @@ mod engine;
 mod fakes;
 mod meter;
 mod schemas;
+mod wire;
 
 pub use bank::{check, command, deposited, eur, leg, opened, owner, withdrawn};
 pub use cloud::{Answer, Cloud, build_everything, function_binary, repository};
@@ -18,3 +19,4 @@ pub use engine::{Engine, dynamodb};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
 pub use meter::{Meter, Spent};
 pub use schemas::EventSchemas;
+pub use wire::{Fault as WireFault, Reply, Wire};

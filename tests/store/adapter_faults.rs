@@ -1,0 +1,421 @@
+//! Every error that AWS may answer with, for every operation of the adapter, at every attempt: each leads to exactly one outcome, and
+//! none of them is a lie. Scripted on the wire, below AWS's own SDK; what arrives goes to a real engine.
+
+use std::time::Duration;
+
+use aggregate::{AggregateId, CommandId, CorrelationId, Envelope, Metadata, Timestamp, UserId, Version};
+use aws::{Counters, CurrentRows, DynamoEventStore, EventBridge, Index, Journal, Part, RotatedSecret, RowHistory};
+use domain::{AccountRow, StatementEntry, TotalsRow};
+use eventing::{
+    AppendError, Bus, Commit, Entry, EventStore, Host, ReadError, ReadTable, RecordedEvent, Saved, fold, publish,
+};
+use serde_json::{Value, json};
+use tests::{Engine, Reply, StillHost, Wire, WireFault};
+use uuid::Uuid;
+
+/// Errors that say nothing about a condition, with the status that AWS gives them.
+const ERRORS: [(u16, &str); 17] = [
+    (400, "AccessDeniedException"),
+    (400, "ExpiredTokenException"),
+    (400, "IdempotentParameterMismatchException"),
+    (400, "ItemCollectionSizeLimitExceededException"),
+    (400, "LimitExceededException"),
+    (400, "ProvisionedThroughputExceededException"),
+    (400, "ReplicatedWriteConflictException"),
+    (400, "RequestLimitExceeded"),
+    (400, "ResourceNotFoundException"),
+    (400, "ThrottlingException"),
+    (400, "TransactionConflictException"),
+    (400, "TransactionInProgressException"),
+    (400, "UnrecognizedClientException"),
+    (400, "ValidationException"),
+    (400, "AnErrorOfTheFuture"),
+    (500, "InternalServerError"),
+    (503, "ServiceUnavailable"),
+];
+
+fn error(status: u16, code: &str) -> Reply {
+    Reply::Status(status, json!({ "__type": format!("com.amazonaws.dynamodb#{code}"), "message": "m" }).to_string())
+}
+
+/// Everything that may be answered, or not, instead of what was asked for.
+fn replies() -> Vec<(String, Reply)> {
+    let mut all: Vec<_> = ERRORS.iter().map(|(status, code)| ((*code).to_owned(), error(*status, code))).collect();
+    let garbage = [
+        (200, "{"),
+        (200, "<html>"),
+        (400, ""),
+        (404, "<html>"),
+        (413, ""),
+        (429, ""),
+        (500, "<html>"),
+        (502, ""),
+        (504, ""),
+    ];
+    all.extend(garbage.map(|(status, body)| (format!("{status} {body:?}"), Reply::Status(status, body.to_owned()))));
+    all.extend([("a time-out".to_owned(), Reply::Timeout), ("a broken connection".to_owned(), Reply::Broken)]);
+    all
+}
+
+/// At which attempts it happens. The SDK makes at most three.
+const POSITIONS: [&[bool]; 5] = [&[true], &[false, true], &[true, true], &[true, true, true], &[true, false, true]];
+
+/// The adapter, over a wire with faults, and without.
+struct Adapter {
+    engine: Engine,
+    wire: Wire,
+    store: DynamoEventStore,
+    accounts: CurrentRows,
+    statement: RowHistory,
+    totals: Counters,
+    journal: Journal,
+}
+
+impl Adapter {
+    async fn start() -> Self {
+        let (engine, wire) = (Engine::start().await, Wire::default());
+        let client = engine.client_over(&wire);
+        Self {
+            wire,
+            store: DynamoEventStore::new(client.clone(), "events"),
+            accounts: CurrentRows::new(client.clone(), "accounts", "account_id"),
+            statement: RowHistory::new(client.clone(), "statement", "account_id"),
+            totals: Counters::new(client.clone(), "totals").of_generation(1),
+            journal: Journal::new(client, "journal"),
+            engine,
+        }
+    }
+
+    /// The store without faults.
+    fn truth(&self) -> DynamoEventStore {
+        DynamoEventStore::new(self.engine.client.clone(), "events")
+    }
+}
+
+fn commit(id: AggregateId, version: Version, event_type: &str, data: Value) -> Commit {
+    Commit {
+        aggregate_id: id,
+        aggregate_type: "Account".to_owned(),
+        version,
+        created_at: Timestamp::from_micros(1_763_891_400_000_000),
+        metadata: Metadata {
+            user_id: UserId::new("alice").unwrap(),
+            correlation_id: CorrelationId::new("c").unwrap(),
+            causation_id: String::new(),
+            command_id: Some(CommandId(Uuid::from_u128(7))),
+        },
+        command_digest: None,
+        events: vec![RecordedEvent { event_id: id.0, event_type: event_type.to_owned(), schema_version: 1, data }],
+        state: None,
+    }
+}
+
+fn opening(id: AggregateId) -> Commit {
+    commit(id, 1, "AccountCreated", json!({ "owner": "alice", "currency": "EUR" }))
+}
+
+fn rows<R: aggregate::Row>(id: AggregateId) -> Vec<R> {
+    fold(None, &[opening(id)]).unwrap()
+}
+
+fn event(id: AggregateId) -> Envelope {
+    opening(id).envelopes().next().unwrap()
+}
+
+/// The operations of the adapter.
+const OPERATIONS: [&str; 16] = [
+    "append",
+    "load",
+    "read",
+    "find_command",
+    "scan",
+    "current latest",
+    "current save",
+    "current list",
+    "current scan",
+    "history latest",
+    "history save",
+    "history newest first",
+    "counters latest",
+    "counters save",
+    "journal enter on time",
+    "journal enter late",
+];
+
+const WRITES: [&str; 6] =
+    ["append", "current save", "history save", "counters save", "journal enter on time", "journal enter late"];
+
+const BY_OWNER: Index = Index { name: "by_owner", by: "owner", order: "created_at", newest_first: false };
+
+/// Does one operation, and says in a word how it ended.
+async fn operate(adapter: &Adapter, operation: &str, id: AggregateId) -> &'static str {
+    let read = |outcome: Result<(), ReadError>| match outcome {
+        Ok(()) => "answered",
+        Err(ReadError::Unavailable(_)) => "unavailable",
+        Err(_) => "another error",
+    };
+    let table = |outcome: Result<(), eventing::TableError>| if outcome.is_ok() { "answered" } else { "unavailable" };
+    let saved = |outcome: Result<Saved, eventing::TableError>| match outcome {
+        Ok(Saved::Written) => "answered",
+        Ok(Saved::Stale) => "stale",
+        Err(_) => "unavailable",
+    };
+    let part = Part { number: 0, of: 1 };
+    let at = |seconds: i64| Timestamp::from_micros(1_763_891_400_000_000 + seconds * 1_000_000);
+    match operation {
+        "append" => match adapter.store.append(&opening(id)).await {
+            Ok(()) => "answered",
+            Err(AppendError::Conflict) => "conflict",
+            Err(AppendError::Unknown(_)) => "unavailable",
+            Err(AppendError::TooLarge { .. }) => "too large",
+        },
+        "load" => read(adapter.store.load(id, Version::MAX, 1).await.map(drop)),
+        "read" => read(adapter.store.read(id, 1, 10).await.map(drop)),
+        "find_command" => read(adapter.store.find_command(id, CommandId(Uuid::from_u128(7))).await.map(drop)),
+        "scan" => read(adapter.store.scan(part, None).await.map(drop)),
+        "current latest" => table(ReadTable::<AccountRow>::latest(&adapter.accounts, id).await.map(drop)),
+        "current save" => saved(adapter.accounts.save(0, &rows::<AccountRow>(id)).await),
+        "current list" => table(adapter.accounts.list::<AccountRow>(&BY_OWNER, "alice", None, 5).await.map(drop)),
+        "current scan" => table(adapter.accounts.scan(&BY_OWNER, None).await.map(drop)),
+        "history latest" => table(ReadTable::<StatementEntry>::latest(&adapter.statement, id).await.map(drop)),
+        "history save" => saved(adapter.statement.save(0, &rows::<StatementEntry>(id)).await),
+        "history newest first" => {
+            table(adapter.statement.newest_first::<StatementEntry>(id, 1..9, "balance", 5).await.map(drop))
+        }
+        "counters latest" => table(ReadTable::<TotalsRow>::latest(&adapter.totals, id).await.map(drop)),
+        "counters save" => saved(adapter.totals.save(0, &rows::<TotalsRow>(id)).await),
+        "journal enter on time" => table(adapter.journal.enter(&event(id), at(0)).await.map(drop)),
+        "journal enter late" => table(adapter.journal.enter(&event(id), at(60)).await.map(drop)),
+        other => panic!("there is no operation {other}"),
+    }
+}
+
+#[tokio::test]
+async fn every_error_of_every_operation_at_every_attempt_leads_to_one_outcome() {
+    let adapter = Adapter::start().await;
+    let mut cases = 0;
+    let one = AggregateId(Uuid::now_v7());
+    for write in WRITES {
+        assert_eq!(operate(&adapter, write, one).await, "answered");
+    }
+    for operation in OPERATIONS {
+        let writes = WRITES.contains(&operation);
+        for (name, reply) in replies() {
+            for position in POSITIONS {
+                for arrives in [false, true] {
+                    let id = if writes { AggregateId(Uuid::now_v7()) } else { one };
+                    let case = format!("{operation}, {name} at {position:?}, arrives: {arrives}");
+                    let fault = |happens: &bool| match (happens, arrives) {
+                        (false, _) => WireFault::None,
+                        (true, false) => WireFault::Before(reply.clone()),
+                        (true, true) => WireFault::After(reply.clone()),
+                    };
+                    adapter.wire.script(position.iter().map(fault));
+                    let outcome = operate(&adapter, operation, id).await;
+                    let sent = adapter.wire.sent().len();
+                    cases += 1;
+                    // One page of the index, and the rows.
+                    let requests = if matches!(operation, "find_command" | "current list") { 2 } else { 1 };
+                    assert!(sent <= 3 * requests, "I22: {case}: {sent} requests");
+                    // The last request decides: disturbed, nothing is known; undisturbed, it is an answer. Never a conflict.
+                    let disturbed = position.get(sent - 1).is_some_and(|disturbed| *disturbed);
+                    // A transaction has a token of the SDK's, by which the service knows it again.
+                    let seen_again = arrives && sent > 1 && matches!(operation, "current save" | "history save");
+                    let expected = match (disturbed, seen_again) {
+                        (true, _) => "unavailable",
+                        (false, false) => "answered",
+                        // Its own row is another's for all it knows; the next look at the row tells.
+                        (false, true) => "stale",
+                    };
+                    assert_eq!(outcome, expected, "{case}: after {sent} requests");
+                    if writes {
+                        // Who does it again comes to the one effect.
+                        adapter.wire.script([]);
+                        let again = operate(&adapter, operation, id).await;
+                        assert!(again == "answered" || again == "stale", "{case}: again {again}");
+                    }
+                    if operation == "append" {
+                        let recorded = adapter.truth().read(id, 1, 10).await.unwrap();
+                        assert_eq!(recorded.len(), 1, "I1: {case}");
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(cases, OPERATIONS.len() * replies().len() * POSITIONS.len() * 2);
+}
+
+#[tokio::test]
+async fn a_refused_condition_is_a_conflict_only_if_another_commit_is_there() {
+    let adapter = Adapter::start().await;
+    let refusal = |item: Option<Value>| {
+        let mut body =
+            json!({ "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "m" });
+        if let Some(item) = item {
+            body["Item"] = item;
+        }
+        Reply::Status(400, body.to_string())
+    };
+    let id = AggregateId(Uuid::now_v7());
+    let (own, mut other) = (opening(id), opening(id));
+    other.events[0].event_id = Uuid::now_v7();
+    // Our own, after an answer that was lost; another's; and one that says nothing, which proves nothing.
+    adapter.wire.script([WireFault::After(error(500, "InternalServerError"))]);
+    adapter.store.append(&own).await.unwrap();
+    assert_eq!(adapter.wire.sent().len(), 2);
+    assert!(matches!(adapter.store.append(&other).await, Err(AppendError::Conflict)));
+    adapter.wire.script([WireFault::Before(refusal(None))]);
+    assert!(matches!(adapter.store.append(&own).await, Err(AppendError::Unknown(_))));
+    adapter.wire.script([WireFault::Before(refusal(Some(json!({ "version": { "S": "?" } }))))]);
+    assert!(matches!(adapter.store.append(&own).await, Err(AppendError::Unknown(_))));
+}
+
+#[tokio::test]
+async fn a_cancelled_transaction_is_stale_only_for_a_condition_or_another_at_work() {
+    let adapter = Adapter::start().await;
+    let reasons = [
+        "None",
+        "ConditionalCheckFailed",
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "ValidationError",
+        "ItemCollectionSizeLimitExceeded",
+    ];
+    for first in reasons {
+        for second in reasons {
+            let (id, entry) = (AggregateId(Uuid::now_v7()), |code: &str| json!({ "Code": code }));
+            let body = json!({
+                "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                "Message": "Transaction cancelled",
+                "CancellationReasons": [entry(first), entry(second)],
+            });
+            let cancelled = WireFault::Before(Reply::Status(400, body.to_string()));
+            adapter.wire.script([cancelled.clone(), cancelled.clone(), cancelled.clone()]);
+            let outcome = operate(&adapter, "counters save", id).await;
+            let other = |code: &str| matches!(code, "ConditionalCheckFailed" | "TransactionConflict");
+            let expected = if other(first) || other(second) { "stale" } else { "unavailable" };
+            assert_eq!(outcome, expected, "{first}, {second}");
+            // The note comes first: only its condition says that the event has entered before.
+            adapter.wire.script([cancelled.clone(), cancelled.clone(), cancelled]);
+            let outcome = operate(&adapter, "journal enter late", id).await;
+            let expected = if first == "ConditionalCheckFailed" { "answered" } else { "unavailable" };
+            assert_eq!(outcome, expected, "{first}, {second}");
+        }
+    }
+}
+
+/// What EventBridge answers: the entries with a set bit are refused.
+fn taken(entries: usize, refused: u32) -> Reply {
+    let entry = |place: usize| match refused >> place & 1 {
+        0 => json!({ "EventId": Uuid::now_v7() }),
+        _ => json!({ "ErrorCode": "InternalFailure", "ErrorMessage": "m" }),
+    };
+    let entries: Vec<Value> = (0..entries).map(entry).collect();
+    Reply::Status(200, json!({ "FailedEntryCount": refused.count_ones(), "Entries": entries }).to_string())
+}
+
+fn bus(wire: &Wire) -> EventBridge {
+    use aws_sdk_eventbridge::config::{BehaviorVersion, Credentials, Region};
+    let config = aws_sdk_eventbridge::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url("http://127.0.0.1:9")
+        .http_client(wire.http_client())
+        .retry_config(Wire::retries());
+    EventBridge::new(aws_sdk_eventbridge::Client::from_conf(config.build()), "bus")
+}
+
+/// The details of the entries in each request.
+fn details(sent: &[String]) -> Vec<Vec<String>> {
+    let details = |body: &String| {
+        let body: Value = serde_json::from_str(body).unwrap();
+        body["Entries"].as_array().unwrap().iter().map(|entry| entry["Detail"].as_str().unwrap().to_owned()).collect()
+    };
+    sent.iter().map(details).collect()
+}
+
+#[tokio::test]
+async fn every_pattern_of_refused_entries_is_sent_again_and_nothing_else() {
+    let (wire, host) = (Wire::default(), StillHost::default());
+    let bus = bus(&wire);
+    for entries in 1..=7_usize {
+        let all: Vec<Vec<Entry>> = (0..entries)
+            .map(|place| vec![Entry::new("daybook", "T", Timestamp::from_micros(0), &place).unwrap()])
+            .collect();
+        for refused in 0..1_u32 << entries {
+            let left = refused.count_ones() as usize;
+            let expected: Vec<String> =
+                (0..entries).filter(|place| refused >> place & 1 == 1).map(|place| place.to_string()).collect();
+            // Taken the second time.
+            wire.script([WireFault::Before(taken(entries, refused)), WireFault::Before(taken(left, 0))]);
+            assert_eq!(publish(&bus, &host, &all).await, entries);
+            let requests = details(&wire.sent());
+            assert_eq!(requests.len(), if left == 0 { 1 } else { 2 });
+            assert_eq!(requests.get(1).cloned().unwrap_or_default(), expected);
+            // Never taken: what counts as published is all before the first of them.
+            let never = [taken(entries, refused), taken(left, u32::MAX), taken(left, u32::MAX)];
+            wire.script(never.map(WireFault::Before));
+            let first = refused.trailing_zeros().min(u32::try_from(entries).unwrap()) as usize;
+            assert_eq!(publish(&bus, &host, &all).await, first);
+            assert!(details(&wire.sent()).iter().skip(1).all(|again| *again == expected));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_error_of_the_bus_is_an_error_and_an_answer_that_is_short_is_no_acceptance() {
+    let wire = Wire::default();
+    let (bus, host) = (bus(&wire), StillHost::default());
+    let entry = |place: usize| Entry::new("daybook", "T", Timestamp::from_micros(0), &place).unwrap();
+    let all = [vec![entry(0)], vec![entry(1)]];
+    for (name, reply) in replies() {
+        wire.script(std::iter::repeat_n(WireFault::Before(reply.clone()), 9));
+        assert!(bus.put(&[&entry(0)]).await.is_err(), "{name}");
+        wire.script(std::iter::repeat_n(WireFault::Before(reply), 9));
+        assert_eq!(publish(&bus, &host, &all).await, 0, "{name}");
+        assert!(wire.sent().len() <= 9, "I22: {name}");
+    }
+    let one = || WireFault::Before(taken(1, 0));
+    let none = || WireFault::Before(Reply::Status(200, "{}".to_owned()));
+    wire.script([one(), none(), none()]);
+    assert_eq!(publish(&bus, &host, &all).await, 1, "one answer for two entries");
+    let neither = json!({ "FailedEntryCount": 0, "Entries": [{}, {}] }).to_string();
+    wire.script(std::iter::repeat_n(WireFault::Before(Reply::Status(200, neither)), 3));
+    assert_eq!(publish(&bus, &host, &all).await, 0, "neither an id nor a code");
+}
+
+#[tokio::test]
+async fn every_error_of_a_secret_is_an_error() {
+    use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
+    let wire = Wire::default();
+    let config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url("http://127.0.0.1:9")
+        .http_client(wire.http_client())
+        .retry_config(Wire::retries());
+    let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
+    for (name, reply) in replies() {
+        wire.script(std::iter::repeat_n(WireFault::Before(reply), 9));
+        assert!(RotatedSecret::new(client.clone(), "s").values().await.is_err(), "{name}");
+        assert!(wire.sent().len() <= 6, "I22: {name}");
+    }
+    let value = json!({ "Name": "s", "SecretString": "v", "CreatedDate": 0 }).to_string();
+    wire.script([
+        WireFault::Before(Reply::Status(200, value)),
+        WireFault::Before(error(400, "ResourceNotFoundException")),
+    ]);
+    assert_eq!(RotatedSecret::new(client, "s").values().await.unwrap().using, "v");
+}
+
+#[test]
+fn retries_end_before_a_function_does() {
+    // All attempts of one request, and the appends of one commit, within the ten seconds that a function has.
+    let waits = StillHost::default().jitter(Duration::from_secs(1));
+    assert!(waits <= Duration::from_secs(1));
+    assert!(aws::timeouts().operation_timeout().unwrap() <= Duration::from_secs(4));
+    assert_eq!(aws::retries().max_attempts(), 3);
+}
