@@ -7,7 +7,7 @@ use aggregate::{AggregateId, CommandId, CorrelationId, Envelope, Metadata, Times
 use aws::{Counters, CurrentRows, DynamoEventStore, EventBridge, Index, Journal, Part, RotatedSecret, RowHistory};
 use domain::{AccountRow, StatementEntry, TotalsRow};
 use eventing::{
-    AppendError, Bus, Commit, Entry, EventStore, Host, ReadError, ReadTable, RecordedEvent, Saved, fold, publish,
+    AppendError, Bus, Commit, Entry, EventStore, Host, ReadError, ReadTable, RecordedEvent, Saved, enter, fold, publish,
 };
 use serde_json::{Value, json};
 use tests::{Engine, Reply, StillHost, Wire, WireFault};
@@ -184,8 +184,8 @@ async fn operate(adapter: &Adapter, operation: &str, id: AggregateId) -> &'stati
         }
         "counters latest" => table(ReadTable::<TotalsRow>::latest(&adapter.totals, id).await.map(drop)),
         "counters save" => saved(adapter.totals.save(0, &rows::<TotalsRow>(id)).await),
-        "journal enter on time" => table(adapter.journal.enter(&event(id), at(0)).await.map(drop)),
-        "journal enter late" => table(adapter.journal.enter(&event(id), at(60)).await.map(drop)),
+        "journal enter on time" => table(enter(&adapter.journal, &event(id), at(0)).await.map(drop)),
+        "journal enter late" => table(enter(&adapter.journal, &event(id), at(60)).await.map(drop)),
         other => panic!("there is no operation {other}"),
     }
 }

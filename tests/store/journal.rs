@@ -1,8 +1,8 @@
 //! The journal on a DynamoDB engine: every event once, in order, and none missed by a reader who keeps reading.
 
 use aggregate::{AggregateId, Envelope, Timestamp};
-use aws::{Entered, Journal};
-use eventing::{Commit, HOLD_BACK, Position, RecordedEvent};
+use aws::Journal;
+use eventing::{Commit, Entered, HOLD_BACK, Position, RecordedEvent, enter};
 use tests::{Engine, Spent, StillHost, command, deposited, opened};
 use uuid::Uuid;
 
@@ -55,11 +55,11 @@ async fn every_event_is_there_once_in_the_order_of_time_whatever_comes_twice() {
     let journal = Journal::new(engine.client.clone(), "journal");
     let events = events(60);
     for event in events.iter().rev() {
-        assert_eq!(journal.enter(event, later(1)).await.unwrap(), Entered::OnTime);
+        assert_eq!(enter(&journal, event, later(1)).await.unwrap(), Entered::OnTime);
     }
     for event in &events[..10] {
-        assert_eq!(journal.enter(event, later(1)).await.unwrap(), Entered::Before);
-        assert_eq!(journal.enter(event, later(3600)).await.unwrap(), Entered::Before);
+        assert_eq!(enter(&journal, event, later(1)).await.unwrap(), Entered::Before);
+        assert_eq!(enter(&journal, event, later(3600)).await.unwrap(), Entered::Before);
     }
     for limit in [1, 7, 100] {
         assert_eq!(read_on(&journal, &mut Position::start(), later(60), limit).await, events, "{limit}");
@@ -77,7 +77,7 @@ async fn who_keeps_reading_misses_no_event_however_late_it_comes() {
     let events = events(30);
     let (in_time, late) = events.split_at(20);
     for event in in_time {
-        assert_eq!(journal.enter(event, later(1)).await.unwrap(), Entered::OnTime);
+        assert_eq!(enter(&journal, event, later(1)).await.unwrap(), Entered::OnTime);
     }
     let mut after = Position::start();
     // Too fresh to be shown: others may still come before them.
@@ -86,7 +86,7 @@ async fn who_keeps_reading_misses_no_event_however_late_it_comes() {
     assert_eq!(read_on(&journal, &mut after, now, 7).await, in_time);
     // A day later the rest is redriven, each twice.
     for event in late.iter().chain(late) {
-        journal.enter(event, later(86_400)).await.unwrap();
+        enter(&journal, event, later(86_400)).await.unwrap();
     }
     let now = later(86_400 + i64::try_from(HOLD_BACK.as_secs()).unwrap() + 1);
     let mut seen: Vec<_> = read_on(&journal, &mut after, now, 7).await.iter().map(|event| event.event_id).collect();
@@ -103,10 +103,10 @@ async fn an_event_costs_one_write_and_a_page_little_more_than_its_bytes() {
     let journal = Journal::new(engine.client.clone(), "journal");
     let events = events(100);
     let _ = engine.meter.take();
-    journal.enter(&events[0], later(1)).await.unwrap();
+    enter(&journal, &events[0], later(1)).await.unwrap();
     assert_eq!(engine.meter.take(), Spent { requests: 1, read_units: 0.0, write_units: 1.0 });
     for event in &events[1..] {
-        journal.enter(event, later(1)).await.unwrap();
+        enter(&journal, event, later(1)).await.unwrap();
     }
     let _ = engine.meter.take();
     journal.read(&Position::start(), later(60), None, 20).await.unwrap();

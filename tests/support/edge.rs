@@ -5,7 +5,7 @@ use std::time::Duration;
 use aggregate::AggregateId;
 use aws::{Counters, CurrentRows, DynamoEventStore, Journal, RotatedSecret, RowHistory};
 use domain::{AccountRow, Outcome, StatementEntry, TotalsRow, TransactionRow};
-use eventing::{Commit, EventStore, Host, System, project};
+use eventing::{Commit, EventStore, Host, System, enter, project};
 use lambda_http::{Request, http::StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -104,7 +104,7 @@ impl Edge {
                 project::<TotalsRow>(&self.store, &self.totals, &event).await.unwrap();
                 costs.push(("totals", meter.take()));
             }
-            self.journal.enter(&event, System.now()).await.unwrap();
+            enter(&self.journal, &event, System.now()).await.unwrap();
             costs.push(("journal", meter.take()));
         }
         costs

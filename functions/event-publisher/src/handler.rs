@@ -14,6 +14,9 @@ const OWN_SOURCE: &str = "daybook.event-publisher";
 const UNREADABLE: &str = "StreamRecordUnreadable";
 
 /// Publishes a batch.
+///
+/// # Errors
+/// When what is to be said cannot be written as JSON.
 pub async fn handle<B: Bus>(bus: &B, host: &impl Host, event: Event) -> Result<DynamoDbEventResponse, Error> {
     let mut records = Vec::with_capacity(event.records.len());
     for record in &event.records {

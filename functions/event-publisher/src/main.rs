@@ -1,7 +1,5 @@
 //! Publishes every appended event on the bus.
 
-mod handler;
-
 use aws_lambda_events::dynamodb::Event;
 use eventing::System;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -10,6 +8,6 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 async fn main() -> Result<(), Error> {
     aws::init_telemetry();
     let bus = aws::EventBridge::new(aws::eventbridge()?, aws::required("EVENT_BUS")?);
-    let publish = async |event: LambdaEvent<Event>| handler::handle(&bus, &System, event.payload).await;
+    let publish = async |event: LambdaEvent<Event>| event_publisher::handle(&bus, &System, event.payload).await;
     run(service_fn(publish)).await
 }

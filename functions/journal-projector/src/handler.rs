@@ -1,15 +1,17 @@
 //! From a bus event to an entry of the journal. An error fails the invocation: the event comes again, and is parked in the end.
 
-use aws::Journal;
 use aws_lambda_events::eventbridge::EventBridgeEvent;
-use eventing::{EventStore, Host, ProjectError};
+use eventing::{EventStore, Host, JournalTable, ProjectError, enter};
 use lambda_runtime::Error;
 use serde_json::Value;
 
 /// Enters the event.
+///
+/// # Errors
+/// When it is not in the journal.
 pub async fn handle(
     store: &impl EventStore,
-    journal: &Journal,
+    journal: &impl JournalTable,
     host: &impl Host,
     event: EventBridgeEvent<Value>,
 ) -> Result<(), Error> {
@@ -21,7 +23,7 @@ pub async fn handle(
         let recorded = commits.iter().flat_map(eventing::Commit::envelopes).find(|event| event.version == version);
         event = recorded.ok_or(ProjectError::NoHistory { aggregate_id, version })?;
     }
-    let outcome = journal.enter(&event, host.now()).await?;
+    let outcome = enter(journal, &event, host.now()).await?;
     let correlation_id = event.metadata.correlation_id.as_str();
     tracing::info!(%aggregate_id, version, correlation_id, ?outcome, "entered");
     Ok(())

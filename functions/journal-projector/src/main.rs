@@ -1,7 +1,5 @@
 //! Read model: every event of every aggregate, in time order.
 
-mod handler;
-
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use eventing::System;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -15,7 +13,7 @@ async fn main() -> Result<(), Error> {
     let journal = aws::Journal::new(dynamodb, aws::required("JOURNAL_TABLE")?);
     store.warm_up().await;
     let enter = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
-        handler::handle(&store, &journal, &System, event.payload).await
+        journal_projector::handle(&store, &journal, &System, event.payload).await
     };
     run(service_fn(enter)).await
 }

@@ -2,10 +2,12 @@
 
 mod process;
 
+use std::future::Future;
+
 use aggregate::{AggregateId, Timestamp};
-use aws::{CurrentRows, Index};
+use aws::{CurrentRows, Index, Page, Place};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
-use eventing::{EventStore, Host};
+use eventing::{EventStore, Host, TableError};
 use lambda_runtime::{Context, Error};
 use serde_json::Value;
 
@@ -13,6 +15,18 @@ pub use process::{ProcessError, drive};
 
 /// The index of transactions under way. It loses a transaction at its end, so it is never long.
 const UNDER_WAY: Index = Index { name: "under_way", by: "under_way", order: "created_at", newest_first: false };
+
+/// Where transactions under way are found, each with the time when it began.
+pub trait UnderWay: Send + Sync {
+    /// One page of them, after the place `after`.
+    fn page(&self, after: Option<&Place>) -> impl Future<Output = Result<Page<Place, Place>, TableError>> + Send;
+}
+
+impl UnderWay for CurrentRows {
+    async fn page(&self, after: Option<&Place>) -> Result<Page<Place, Place>, TableError> {
+        self.scan(&UNDER_WAY, after).await
+    }
+}
 
 /// A transaction that is older than this and still under way has lost its event, or the function that drove it.
 const RESUMED_AFTER_MICROS: i64 = 60_000_000;
@@ -51,14 +65,14 @@ pub async fn begun(
 pub async fn sweep(
     store: &impl EventStore,
     host: &impl Host,
-    transactions: &CurrentRows,
+    transactions: &impl UnderWay,
     deadline: Timestamp,
 ) -> Result<(), Error> {
     let before = Timestamp::from_micros(host.now().as_micros().saturating_sub(RESUMED_AFTER_MICROS)).to_string();
     let mut failed: Vec<AggregateId> = Vec::new();
     let mut after = None;
     loop {
-        let page = transactions.scan(&UNDER_WAY, after.as_ref()).await?;
+        let page = transactions.page(after.as_ref()).await?;
         for (_, id) in page.rows.iter().filter(|(created_at, _)| *created_at < before) {
             match drive(store, host, *id, deadline).await {
                 Ok(outcome) => tracing::warn!(transaction_id = %id, ?outcome, "resumed"),

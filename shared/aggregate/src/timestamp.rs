@@ -11,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(#[schemars(with = "String", extend("format" = "date-time"))] jiff::Timestamp);
 
 impl Timestamp {
+    /// The last instant there is.
+    pub const MAX: Self = Self(jiff::Timestamp::MAX);
+
     /// The instant `micros` microseconds after 1970-01-01T00:00:00Z; instants beyond the years -9999 to 9999 are moved to the edge.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {

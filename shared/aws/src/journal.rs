@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put, TransactWriteItem},
 };
-use eventing::{Placing, Position, SHARDS, ShardPage, TableError, merge, place, shard};
+use eventing::{JournalTable, Placing, Position, SHARDS, ShardPage, TableError, merge, shard};
 
 use crate::{
     Part, RowPlace,
@@ -25,17 +25,6 @@ pub struct Journal {
     pub(crate) table: String,
 }
 
-/// What became of an event on its way into the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entered {
-    /// It stands at its own time.
-    OnTime,
-    /// It came late, and stands at the time when it came.
-    Late,
-    /// It was there before.
-    Before,
-}
-
 /// Some events of the journal, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JournalPage {
@@ -50,46 +39,6 @@ impl Journal {
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
-    }
-
-    /// Enters an event, which has arrived at `now`; once, however often this is done.
-    ///
-    /// # Errors
-    /// When the table does not answer. The event has entered or not: enter it again.
-    pub async fn enter(&self, event: &Envelope, now: Timestamp) -> Result<Entered, TableError> {
-        let is_new = "attribute_not_exists(part)";
-        match place(event, now) {
-            Placing::OnTime(position) => {
-                let put = self.client.put_item().table_name(&self.table).set_item(Some(entry(event, &position)?));
-                match put.condition_expression(is_new).send().await.map_err(aws_sdk_dynamodb::Error::from) {
-                    Ok(_) => Ok(Entered::OnTime),
-                    Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Ok(Entered::Before),
-                    Err(error) => Err(failed(error)),
-                }
-            }
-            Placing::Late { own, enters } => {
-                let mut note = key(event, &own);
-                note.insert("entered_at".to_owned(), text(&enters));
-                let put = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
-                let note = put(note).condition_expression(is_new).build().map_err(failed)?;
-                let entry = put(entry(event, &enters)?).build().map_err(failed)?;
-                let write = self
-                    .client
-                    .transact_write_items()
-                    .transact_items(TransactWriteItem::builder().put(note).build())
-                    .transact_items(TransactWriteItem::builder().put(entry).build());
-                match write.send().await.map_err(aws_sdk_dynamodb::Error::from) {
-                    Ok(_) => Ok(Entered::Late),
-                    Err(aws_sdk_dynamodb::Error::TransactionCanceledException(error))
-                        if error.cancellation_reasons().first().and_then(|reason| reason.code())
-                            == Some("ConditionalCheckFailed") =>
-                    {
-                        Ok(Entered::Before)
-                    }
-                    Err(error) => Err(failed(error)),
-                }
-            }
-        }
     }
 
     /// The place where `event` entered, by the note at its own place, if there is one; and what is there.
@@ -160,7 +109,7 @@ impl Journal {
     }
 
     /// Puts the entry of `event` at `position`, whatever is there.
-    pub(crate) async fn put(&self, event: &Envelope, position: &Position) -> Result<(), TableError> {
+    pub(crate) async fn overwrite(&self, event: &Envelope, position: &Position) -> Result<(), TableError> {
         let put = self.client.put_item().table_name(&self.table).set_item(Some(entry(event, position)?));
         put.send().await.map(drop).map_err(failed)
     }
@@ -195,6 +144,44 @@ impl Journal {
         let read_up_to = found.last_evaluated_key.as_ref().and_then(position_of);
         let entries = found.items.unwrap_or_default().into_iter().map(entry_of).collect::<Result<_, _>>()?;
         Ok(ShardPage { entries, read_up_to })
+    }
+}
+
+impl JournalTable for Journal {
+    async fn put(&self, event: &Envelope, placing: &Placing) -> Result<bool, TableError> {
+        let is_new = "attribute_not_exists(part)";
+        match placing {
+            Placing::OnTime(position) => {
+                let put = self.client.put_item().table_name(&self.table).set_item(Some(entry(event, position)?));
+                match put.condition_expression(is_new).send().await.map_err(aws_sdk_dynamodb::Error::from) {
+                    Ok(_) => Ok(true),
+                    Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Ok(false),
+                    Err(error) => Err(failed(error)),
+                }
+            }
+            Placing::Late { own, enters } => {
+                let mut note = key(event, own);
+                note.insert("entered_at".to_owned(), text(enters));
+                let put = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
+                let note = put(note).condition_expression(is_new).build().map_err(failed)?;
+                let entry = put(entry(event, enters)?).build().map_err(failed)?;
+                let write = self
+                    .client
+                    .transact_write_items()
+                    .transact_items(TransactWriteItem::builder().put(note).build())
+                    .transact_items(TransactWriteItem::builder().put(entry).build());
+                match write.send().await.map_err(aws_sdk_dynamodb::Error::from) {
+                    Ok(_) => Ok(true),
+                    Err(aws_sdk_dynamodb::Error::TransactionCanceledException(error))
+                        if error.cancellation_reasons().first().and_then(|reason| reason.code())
+                            == Some("ConditionalCheckFailed") =>
+                    {
+                        Ok(false)
+                    }
+                    Err(error) => Err(failed(error)),
+                }
+            }
+        }
     }
 }
 

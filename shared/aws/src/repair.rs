@@ -5,7 +5,7 @@ use std::future::Future;
 
 use aggregate::{AggregateId, Envelope, Row, Timestamp, Version};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use eventing::{EventStore, Position, ProjectError, ReadTable, Saved, TableError, catch_up};
+use eventing::{EventStore, Position, ProjectError, ReadTable, Saved, TableError, catch_up, enter};
 use serde::Serialize;
 
 use crate::{
@@ -257,8 +257,8 @@ impl Journal {
         };
         match (mode, noted, kind) {
             (Mode::Verify, ..) => {}
-            (Mode::Repair, None, Kind::Missing) => drop(self.enter(event, now).await?),
-            (Mode::Repair, ..) => self.put(event, &place).await?,
+            (Mode::Repair, None, Kind::Missing) => drop(enter(self, event, now).await?),
+            (Mode::Repair, ..) => self.overwrite(event, &place).await?,
         }
         let (aggregate_id, version) = (event.aggregate_id, event.version);
         Ok(Some(Finding { aggregate_id, version, kind, repaired: mode == Mode::Repair }))

@@ -33,6 +33,18 @@ pub fn commit_of(record: &EventRecord) -> Result<Option<Commit>, Box<UnreadableR
     item.map(|item| Some(Commit::from(item))).map_err(|_| Box::new(unreadable(record)))
 }
 
+/// The record with which the events table's stream says that `commit` was appended: what tests of a publisher hand to it.
+///
+/// # Errors
+/// When the commit does not serialise.
+pub fn record_of(commit: &Commit, sequence_number: String) -> Result<EventRecord, serde_dynamo::Error> {
+    let mut record = EventRecord::default();
+    "INSERT".clone_into(&mut record.event_name);
+    record.change.sequence_number = Some(sequence_number);
+    record.change.new_image = serde_dynamo::to_item(CommitItem::from(commit.clone()))?;
+    Ok(record)
+}
+
 fn unreadable(record: &EventRecord) -> UnreadableRecord {
     #[derive(serde::Deserialize)]
     struct Keys {

@@ -7,9 +7,11 @@
 //!
 //! The journal is cut into [`SHARDS`] by aggregate, so that no partition takes all writes; a reader merges them.
 
-use std::{fmt, time::Duration};
+use std::{fmt, future::Future, time::Duration};
 
 use aggregate::{AggregateId, Envelope, Timestamp};
+
+use crate::TableError;
 
 /// Partitions that the journal is written to: eight times 1,000 events of 1 KB a second (DynamoDB's limit for a partition).
 /// May be raised, never lowered.
@@ -81,6 +83,38 @@ pub enum Placing {
         /// The place that it gets.
         enters: Position,
     },
+}
+
+/// What became of an event on its way into the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entered {
+    /// It stands at its own time.
+    OnTime,
+    /// It came late, and stands at the time when it came.
+    Late,
+    /// It was there before.
+    Before,
+}
+
+/// Where the journal's entries are kept.
+pub trait JournalTable: Send + Sync {
+    /// Puts the entry of `event`, and its note where it is late, together and only if nothing is at the event's own place.
+    /// False: something is.
+    fn put(&self, event: &Envelope, placing: &Placing) -> impl Future<Output = Result<bool, TableError>> + Send;
+}
+
+/// Enters an event, which has arrived at `now`, into the journal; once, however often this is done.
+///
+/// # Errors
+/// When the table does not answer. The event has entered or not: enter it again.
+pub async fn enter(table: &impl JournalTable, event: &Envelope, now: Timestamp) -> Result<Entered, TableError> {
+    let placing = place(event, now);
+    let is_new = table.put(event, &placing).await?;
+    Ok(match placing {
+        _ if !is_new => Entered::Before,
+        Placing::OnTime(_) => Entered::OnTime,
+        Placing::Late { .. } => Entered::Late,
+    })
 }
 
 /// Where `event`, which has arrived at `now`, enters the journal.

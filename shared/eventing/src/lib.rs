@@ -28,7 +28,7 @@ mod store;
 pub use commit::{Commit, RecordedEvent, Snapshot};
 pub use execute::{Command, ExecuteError, Executed, Loaded, execute, load};
 pub use host::{Host, System};
-pub use journal::{HOLD_BACK, Placing, Position, SHARDS, ShardPage, merge, place, shard};
+pub use journal::{Entered, HOLD_BACK, JournalTable, Placing, Position, SHARDS, ShardPage, enter, merge, place, shard};
 pub use memory::MemoryStore;
 pub use projection::{Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, fold, project};
 pub use publish::{Bus, BusError, Entry, PublishLimits, publish};

@@ -31,11 +31,6 @@ impl MemoryStore {
         // Every change is a single push, so a panic elsewhere cannot have left one half done.
         self.histories.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn commits(&self, aggregate_id: AggregateId, wanted: impl Fn(&Commit) -> bool) -> Vec<Commit> {
-        let histories = self.lock();
-        histories.get(&aggregate_id).into_iter().flatten().filter(|commit| wanted(commit)).cloned().collect()
-    }
 }
 
 impl EventStore for MemoryStore {
@@ -50,25 +45,27 @@ impl EventStore for MemoryStore {
             Some(recorded) if recorded.id() == commit.id() => Ok(()),
             Some(_) => Err(AppendError::Conflict),
             None => {
-                history.push(commit.clone());
+                let place = history.partition_point(|recorded| recorded.version < commit.version);
+                history.insert(place, commit.clone());
                 Ok(())
             }
         }
     }
 
     async fn load(&self, aggregate_id: AggregateId, up_to: Version, state_schema: u32) -> Result<Tail, ReadError> {
-        let mut commits = self.commits(aggregate_id, |commit| commit.version <= up_to);
-        let changed_at = commits.last().map(|commit| commit.created_at);
-        let aggregate_type = commits.last().map(|commit| commit.aggregate_type.clone());
+        let histories = self.lock();
+        let history = histories.get(&aggregate_id).map_or(&[][..], Vec::as_slice);
+        let commits = &history[..history.partition_point(|commit| commit.version <= up_to)];
         let usable = |commit: &Commit| {
             commit.last_version() <= up_to && commit.state.as_ref().is_some_and(|state| state.schema == state_schema)
         };
-        let Some(newest) = commits.iter().rposition(usable) else {
-            return Ok(Tail { state: None, commits, changed_at, aggregate_type });
-        };
-        let later = commits.split_off(newest + 1);
-        let state = commits.pop().and_then(|commit| Some((commit.last_version(), commit.state?)));
-        Ok(Tail { state, commits: later, changed_at, aggregate_type })
+        let newest = commits.iter().rposition(usable);
+        Ok(Tail {
+            state: newest.and_then(|place| Some((commits[place].last_version(), commits[place].state.clone()?))),
+            commits: commits[newest.map_or(0, |place| place + 1)..].to_vec(),
+            changed_at: commits.last().map(|commit| commit.created_at),
+            aggregate_type: commits.last().map(|commit| commit.aggregate_type.clone()),
+        })
     }
 
     async fn read(
@@ -77,9 +74,9 @@ impl EventStore for MemoryStore {
         from: Version,
         commits_max: usize,
     ) -> Result<Vec<Commit>, ReadError> {
-        let mut commits = self.commits(aggregate_id, |commit| commit.last_version() >= from);
-        commits.truncate(commits_max.min(PAGE_COMMITS));
-        Ok(commits)
+        let histories = self.lock();
+        let later = histories.get(&aggregate_id).into_iter().flatten().filter(|commit| commit.last_version() >= from);
+        Ok(later.take(commits_max.min(PAGE_COMMITS)).cloned().collect())
     }
 
     async fn find_command(
@@ -87,6 +84,8 @@ impl EventStore for MemoryStore {
         aggregate_id: AggregateId,
         command_id: CommandId,
     ) -> Result<Option<Commit>, ReadError> {
-        Ok(self.commits(aggregate_id, |commit| commit.metadata.command_id == Some(command_id)).pop())
+        let histories = self.lock();
+        let mut history = histories.get(&aggregate_id).into_iter().flatten();
+        Ok(history.find(|commit| commit.metadata.command_id == Some(command_id)).cloned())
     }
 }

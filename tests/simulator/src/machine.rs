@@ -21,55 +21,73 @@ const BEGIN_MICROS: i64 = 1_763_891_400_000_000;
 /// A task, until it ends or is killed.
 pub struct Task {
     future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Points that it has come to.
+    pub points: u32,
 }
 
 impl Task {
     /// A task that has not begun.
     pub fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { future: Box::pin(future) }
+        Self { future: Box::pin(future), points: 0 }
     }
 
     /// Lets it go on to its next point. True: it has ended.
     pub fn step(&mut self) -> bool {
+        self.points += 1;
         self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 }
 
+/// What can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A request is lost before it has an effect, or is refused: throttled, say.
+    LostBefore,
+    /// The answer is lost after the effect.
+    LostAfter,
+    /// A request that was given up has its effect later.
+    Late,
+    /// A write meets another one and is refused, though nobody was faster.
+    Contended,
+    /// An entry is refused by the bus.
+    Refused,
+    /// A delivery comes twice, or a batch once more.
+    Doubled,
+    /// The bus loses an event for good.
+    Forgotten,
+    /// A task is killed.
+    Killed,
+    /// The stream has a record that nobody can read.
+    Poisoned,
+    /// An invocation runs older code.
+    OldCode,
+    /// Nothing moves for up to a day.
+    Stalled,
+}
+
+const FAULTS: usize = 11;
+
 /// What faults there are in a run, each as a chance in a thousand at each place where it may happen.
 #[derive(Debug, Clone, Copy)]
 pub struct Rates {
-    /// A request is lost before it has an effect.
-    pub lost_before: u32,
-    /// The answer is lost after the effect.
-    pub lost_after: u32,
-    /// A request that was given up has its effect later.
-    pub late: u32,
-    /// An entry is refused by the bus.
-    pub refused: u32,
-    /// A delivery comes twice.
-    pub doubled: u32,
-    /// A task is killed.
-    pub killed: u32,
+    of: [u32; FAULTS],
     /// How far clocks are apart, in microseconds.
     pub skew_micros: i64,
 }
 
 impl Rates {
     /// No faults at all.
-    pub const NONE: Self =
-        Self { lost_before: 0, lost_after: 0, late: 0, refused: 0, doubled: 0, killed: 0, skew_micros: 0 };
+    pub const NONE: Self = Self { of: [0; FAULTS], skew_micros: 0 };
 
     /// The rates of one seed: each none, low or extreme.
-    pub fn drawn(rng: &mut fastrand::Rng) -> Self {
-        let mut rate = |most: u32| match rng.u32(0..4) {
+    fn drawn(rng: &mut fastrand::Rng) -> Self {
+        let extremes = [200, 200, 200, 200, 400, 500, 500, 100, 200, 300, 30];
+        let of = extremes.map(|most| match rng.u32(0..4) {
             0 => 0,
             1 => rng.u32(0..=most),
             _ => rng.u32(0..=most / 4),
-        };
-        let (lost_before, lost_after, late) = (rate(200), rate(200), rate(200));
-        let (refused, doubled, killed) = (rate(400), rate(500), rate(100));
-        let skew_micros = [0, 1_000_000, 86_400_000_000][rng.usize(0..3)];
-        Self { lost_before, lost_after, late, refused, doubled, killed, skew_micros }
+        });
+        Self { of, skew_micros: [0, 1_000_000, 86_400_000_000][rng.usize(0..3)] }
     }
 }
 
@@ -82,6 +100,10 @@ pub struct State {
     pub rates: Rates,
     /// Faults so far.
     pub faults: u64,
+    /// Points that all tasks have come to.
+    pub points: u64,
+    /// Faults that are yet to happen, once each at a certain point, in the exhaustive mode.
+    plan: Vec<(u64, Fault)>,
     now_micros: i64,
     hash: u64,
     trace: Option<Vec<String>>,
@@ -96,8 +118,18 @@ impl Machine {
     pub fn new(seed: u64, traced: bool) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let rates = Rates::drawn(&mut rng);
+        Self::with(rng, rates, Vec::new(), traced)
+    }
+
+    /// The machine on which only what is planned goes wrong.
+    pub fn planned(plan: Vec<(u64, Fault)>, traced: bool) -> Self {
+        Self::with(fastrand::Rng::with_seed(0), Rates::NONE, plan, traced)
+    }
+
+    fn with(rng: fastrand::Rng, rates: Rates, plan: Vec<(u64, Fault)>, traced: bool) -> Self {
         let trace = traced.then(Vec::new);
-        Self(Arc::new(Mutex::new(State { rng, rates, faults: 0, now_micros: BEGIN_MICROS, hash: 0, trace })))
+        let state = State { rng, rates, faults: 0, points: 0, plan, now_micros: BEGIN_MICROS, hash: 0, trace };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// Its state. Never held over a point.
@@ -107,15 +139,18 @@ impl Machine {
 
     /// Where a task stops until the scheduler lets it go on, if it ever does.
     pub async fn point(&self) {
+        self.state().points += 1;
         let mut stopped = false;
         poll_fn(|_| if std::mem::replace(&mut stopped, true) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
-    /// Whether a fault of this rate happens here.
-    pub fn fault(&self, rate: impl Fn(&Rates) -> u32) -> bool {
+    /// Whether this fault happens here.
+    pub fn fault(&self, fault: Fault) -> bool {
         let mut state = self.state();
-        let rate = rate(&state.rates);
-        let happens = rate > 0 && state.rng.u32(0..1_000) < rate;
+        let rate = state.rates.of[fault as usize];
+        let now = (state.points, fault);
+        let planned = state.plan.iter().position(|planned| *planned == now).map(|place| state.plan.swap_remove(place));
+        let happens = (rate > 0 && state.rng.u32(0..1_000) < rate) || planned.is_some();
         state.faults += u64::from(happens);
         happens
     }
@@ -123,6 +158,11 @@ impl Machine {
     /// Moves the clock on.
     pub fn pass(&self, micros: i64) {
         self.state().now_micros += micros;
+    }
+
+    /// The time that nobody's clock shows, for each is off.
+    pub fn true_time(&self) -> Timestamp {
+        Timestamp::from_micros(self.state().now_micros)
     }
 
     /// Notes what happened: always in the run's fingerprint, and in words where the run is traced.

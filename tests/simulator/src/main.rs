@@ -2,10 +2,14 @@
 //! projection, process manager and sweep over faulty services, checks every invariant at every event, stops the faults, and
 //! sees that all comes to rest. Exits with 1 where a seed fails, and says how to see it again.
 
+mod exhaustive;
+mod functions;
 mod machine;
 mod mutants;
 mod ports;
 mod run;
+mod tables;
+mod workload;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,6 +23,9 @@ use machine::Machine;
 use mutants::Mutant;
 use run::{Report, run};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Tries the bank under faults, seed by seed.
 #[derive(Debug, Parser)]
 struct Options {
@@ -31,25 +38,50 @@ struct Options {
     /// Takes one guard away, to see that it is missed.
     #[arg(long)]
     mutant: Option<Mutant>,
+    /// Tries everything that can go wrong at every point of a small scenario, instead of seeds.
+    #[arg(long, conflicts_with_all = ["seed", "mutant", "twice"])]
+    exhaustive: bool,
     /// Runs every seed twice, and compares.
     #[arg(long)]
     twice: bool,
 }
 
-/// Runs a seed; the message of what does not hold.
-fn try_seed(seed: u64, mutant: Option<Mutant>, traced: bool) -> (Machine, Result<Report, String>) {
-    let machine = Machine::new(seed, traced);
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&machine, mutant)));
-    let outcome = outcome.map_err(|panic| {
+/// Runs something on a machine; the message of what does not hold.
+fn attempt(machine: &Machine, run: &dyn Fn(&Machine) -> Report) -> Result<Report, String> {
+    catch_unwind(AssertUnwindSafe(|| run(machine))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-    });
+    })
+}
+
+/// Runs a seed.
+fn try_seed(seed: u64, mutant: Option<Mutant>, traced: bool) -> (Machine, Result<Report, String>) {
+    let machine = Machine::new(seed, traced);
+    let outcome = attempt(&machine, &|machine| run(machine, mutant));
     (machine, outcome)
+}
+
+fn exhaustive() -> ExitCode {
+    let mut failures = 0;
+    for (name, loses_the_event) in [("its event arrives", false), ("its event is lost", true)] {
+        let tried = exhaustive::try_everything(loses_the_event, attempt);
+        let (points, single, pairs) = (tried.points, tried.single, tried.pairs);
+        println!(
+            "a payment, {name}: {points} points, {single} single faults, {pairs} pairs of kills, {} failures",
+            tried.failures.len()
+        );
+        tried.failures.iter().take(5).for_each(|failure| println!("  {failure}"));
+        failures += tried.failures.len();
+    }
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     std::panic::set_hook(Box::new(|_| {}));
+    if options.exhaustive {
+        return exhaustive();
+    }
     let alone = options.seed.is_some() && !std::env::args().any(|argument| argument.starts_with("--seeds"));
     let first = options.seed.unwrap_or(0);
     let seeds = if alone { 1 } else { options.seeds };
@@ -78,7 +110,9 @@ fn main() -> ExitCode {
             Err(message) => {
                 failures.fetch_add(1, Ordering::Relaxed);
                 let mutant = options.mutant.map(|mutant| format!(" --mutant {}", name(mutant))).unwrap_or_default();
-                println!("seed {seed} fails: {message}\n  cargo run --release -p simulator -- --seed {seed}{mutant}");
+                println!(
+                    "seed {seed} fails: {message}\n  cargo run --profile simulator -p simulator -- --seed {seed}{mutant}"
+                );
             }
         }
     };

@@ -2,44 +2,70 @@
 //! arrive when nobody waits for them any more, refusals by the bus. A mutant takes one guard away.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use aggregate::{AggregateId, CommandId, Envelope, Row, Version};
-use domain::{AccountRow, StatementEntry, TotalsRow, TransactionRow};
+use aggregate::{Aggregate, AggregateId, CommandId, Version};
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use domain::{Account, AccountCommand, AccountRow, StatementEntry, TotalsRow, TransactionRow};
 use eventing::{
-    AppendError, Bus, BusError, Commit, Entry, EventStore, MemoryStore, PublishLimits, ReadError, ReadTable, Saved,
-    TableError, Tail,
+    AppendError, Bus, BusError, Commit, Entry, EventStore, MemoryStore, PublishLimits, ReadError, Snapshot, Tail,
+};
+use ledger::Ledger;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    machine::{Fault, Machine},
+    mutants::Mutant,
+    tables::{Journal, Table},
 };
 
-use ledger::Ledger;
+/// What the stream has.
+#[derive(Debug, Clone)]
+pub enum Record {
+    /// Somebody's commit.
+    Commit(Arc<Commit>),
+    /// What nobody can read.
+    Poison(u64),
+}
 
-use crate::{machine::Machine, mutants::Mutant};
-
-/// What stands still for everybody: the store, the stream, the bus and the tables.
+/// What stands still for everybody: the stream, the bus and the checker.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Commits in the order in which the stream has them.
-    pub stream: Vec<Commit>,
+    /// Records in the order in which the stream has them.
+    pub stream: Vec<Record>,
     /// Requests to append that nobody waits for any more.
     pub late: Vec<Commit>,
     /// Events that the bus has taken and not yet handed on.
-    pub taken: Vec<Envelope>,
+    pub taken: Vec<EventBridgeEvent<Value>>,
     /// Ids of all events that the bus has ever taken.
-    pub published: std::collections::BTreeSet<uuid::Uuid>,
+    pub published: BTreeSet<Uuid>,
+    /// Records that were reported as unreadable, by their number.
+    pub reported: BTreeSet<u64>,
+    /// What clients have asked of accounts, by what identifies it in the events.
+    pub asked: BTreeMap<(AggregateId, String), AccountCommand>,
     /// The checker.
     pub ledger: Ledger,
 }
 
-/// The services, with the checker behind them; clones are the same ones.
+/// The services, as one invocation reaches them.
 #[derive(Debug, Clone)]
 pub struct Services {
     /// Chance, time and points.
     pub machine: Machine,
     /// The guard that is taken away, if any.
     pub mutant: Option<Mutant>,
-    store: Arc<MemoryStore>,
+    /// Whether this invocation runs the code of the deployment before.
+    pub old_code: bool,
+    cloud: Arc<Cloud>,
+}
+
+/// Everything that outlives an invocation.
+#[derive(Debug)]
+pub struct Cloud {
+    store: MemoryStore,
     shared: Arc<Mutex<Shared>>,
     /// The read models.
     pub accounts: Table<AccountRow>,
@@ -49,106 +75,240 @@ pub struct Services {
     pub totals: Table<TotalsRow>,
     /// Likewise.
     pub transactions: Table<TransactionRow>,
+    /// Likewise.
+    pub journal: Journal,
 }
 
-fn lost() -> Box<dyn std::error::Error + Send + Sync> {
+/// What a request that did not come through is told.
+pub fn lost() -> Box<dyn std::error::Error + Send + Sync> {
     "lost".into()
 }
+
+/// The event type whose form has changed.
+const CHANGED: &str = "OverdraftLimitSet";
 
 impl Services {
     /// Empty ones.
     pub fn new(machine: &Machine, mutant: Option<Mutant>) -> Self {
         let shared: Arc<Mutex<Shared>> = Arc::default();
-        Self {
+        let cloud = Cloud {
             accounts: Table::new(machine, mutant, &shared, |ledger| &ledger.account_rows),
             statement: Table::new(machine, mutant, &shared, |ledger| &ledger.statement_rows),
             totals: Table::new(machine, mutant, &shared, |ledger| &ledger.totals_rows),
             transactions: Table::new(machine, mutant, &shared, |ledger| &ledger.transaction_rows),
-            machine: machine.clone(),
-            mutant,
-            store: Arc::default(),
+            journal: Journal::new(machine, mutant),
+            store: MemoryStore::default(),
             shared,
-        }
+        };
+        Self { machine: machine.clone(), mutant, old_code: false, cloud: Arc::new(cloud) }
     }
 
-    /// What they share. Never held over a point.
+    /// The same, as an invocation of older code reaches them, or not.
+    pub fn deployed(&self) -> Self {
+        Self { old_code: self.machine.fault(Fault::OldCode), ..self.clone() }
+    }
+
+    /// What outlives the invocation.
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    /// What everybody shares. Never held over a point.
     pub fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cloud.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this guard is taken away.
+    pub fn lacks(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
     }
 
     /// The request to append `commit` has its effect now.
     pub async fn take_effect(&self, commit: &Commit) -> Result<(), AppendError> {
-        let outcome = self.store.append(commit).await;
-        let unguarded = self.mutant == Some(Mutant::AppendWithoutCondition);
         let known = self.shared().ledger.version(commit.aggregate_id);
+        let moved;
+        let commit = if self.lacks(Mutant::AppendAtAnyVersion) && commit.version <= known {
+            moved = Commit { version: known + 1, ..commit.clone() };
+            &moved
+        } else if self.lacks(Mutant::AppendLeavesAVersionOut) && known > 2 {
+            moved = Commit { version: commit.version + 1, ..commit.clone() };
+            &moved
+        } else {
+            commit
+        };
+        let outcome = self.cloud.store.append(commit).await;
+        let unguarded = self.lacks(Mutant::AppendWithoutCondition);
         let is_new = outcome.is_ok() && commit.version > known;
         if is_new || (unguarded && outcome.is_err()) {
-            let fingerprint = u64::from_le_bytes(commit.aggregate_id.0.as_bytes()[..8].try_into().unwrap_or_default());
-            let what = || {
-                let types: Vec<&str> = commit.events.iter().map(|event| event.event_type.as_str()).collect();
-                format!("{} {} {}", commit.aggregate_id, commit.version, types.join(" "))
-            };
-            self.machine.note(what, fingerprint ^ commit.version);
-            let mut shared = self.shared();
-            shared.ledger.record(commit);
-            shared.stream.push(commit.clone());
+            self.record(commit);
         }
         if unguarded { Ok(()) } else { outcome }
     }
 
+    fn record(&self, commit: &Commit) {
+        let fingerprint = u64::from_le_bytes(commit.aggregate_id.0.as_bytes()[..8].try_into().unwrap_or_default());
+        let what = || {
+            let types: Vec<&str> = commit.events.iter().map(|event| event.event_type.as_str()).collect();
+            format!("{} {} {}", commit.aggregate_id, commit.version, types.join(" "))
+        };
+        self.machine.note(what, fingerprint ^ commit.version);
+        let poison = self.machine.fault(Fault::Poisoned);
+        let mut shared = self.shared();
+        shared.check_decision(commit);
+        shared.ledger.record(commit);
+        shared.stream.push(Record::Commit(Arc::new(commit.clone())));
+        if poison {
+            let number = shared.stream.len() as u64;
+            shared.stream.push(Record::Poison(number));
+        }
+    }
+
+    /// Every recorded commit is still what was recorded (I4).
+    pub fn check_unchanged(&self) {
+        let recorded: usize = self.cloud.store.histories().values().flatten().map(|commit| commit.events.len()).sum();
+        let shared = self.shared();
+        assert_eq!(recorded, shared.ledger.events.len(), "I4: recorded events are gone, or there are others");
+        for commit in self.cloud.store.histories().values().flatten() {
+            for event in self.seen(commit.clone()).envelopes() {
+                assert!(
+                    shared.ledger.has(&event),
+                    "I4: version {} of {} was changed",
+                    event.version,
+                    event.aggregate_id
+                );
+            }
+        }
+    }
+
+    /// A commit as the store gives it.
+    fn seen(&self, mut commit: Commit) -> Commit {
+        if self.lacks(Mutant::EventIsChanged)
+            && let Some(event) = commit.events.iter_mut().find(|event| event.event_type == "AccountClosed")
+        {
+            event.data = json!({ "changed": true });
+        }
+        commit
+    }
+
+    /// A commit as the invocation's code sees it: to old code, an event in the new form is one of the future.
+    fn read_as_deployed(&self, commit: Commit) -> Commit {
+        let mut commit = self.seen(commit);
+        let today = <<Account as Aggregate>::Event as aggregate::Event>::schema_version(CHANGED);
+        for event in commit.events.iter_mut().filter(|event| event.event_type == CHANGED) {
+            if self.old_code && event.schema_version == today {
+                event.schema_version += 1;
+            }
+            if self.lacks(Mutant::OldEventsAreNotUpcast) {
+                event.schema_version = today;
+            }
+        }
+        commit
+    }
+
+    /// A commit as the invocation's code writes it: old code in the old form, with a state of its own.
+    fn written_as_deployed(&self, commit: &Commit) -> Commit {
+        let mut commit = commit.clone();
+        if !self.old_code {
+            return commit;
+        }
+        for event in commit.events.iter_mut().filter(|event| event.event_type == CHANGED) {
+            event.schema_version = 1;
+            event.data = match event.data["limit_minor"].as_u64() {
+                Some(minor) if minor > 0 => json!({ "limit": { "minor": minor, "currency": "EUR" } }),
+                _ => json!({}),
+            };
+        }
+        commit.state = commit.state.map(|state| Snapshot { schema: state.schema - 1, ..state });
+        commit
+    }
+
     async fn read_fault(&self) -> Result<(), ReadError> {
         self.machine.point().await;
-        if self.machine.fault(|rates| rates.lost_before) { Err(ReadError::Unavailable(lost())) } else { Ok(()) }
+        if self.machine.fault(Fault::LostBefore) { Err(ReadError::Unavailable(lost())) } else { Ok(()) }
+    }
+}
+
+impl Shared {
+    /// What an account decided is what its rules decide on the state that it has (I5).
+    fn check_decision(&self, commit: &Commit) {
+        let asked = (commit.aggregate_id, commit.metadata.correlation_id.as_str().to_owned());
+        let Some(command) = self.asked.get(&asked) else { return };
+        let decided = self.ledger.account(commit.aggregate_id).handle(command);
+        let types = |commit: &Commit| commit.events.iter().map(|event| event.event_type.clone()).collect::<Vec<_>>();
+        let decided =
+            decided.map(|events| events.iter().map(aggregate::Event::event_type).map(str::to_owned).collect());
+        assert_eq!(decided, Ok(types(commit)), "I5: a decision that is not right for its state");
     }
 }
 
 impl EventStore for Services {
     async fn append(&self, commit: &Commit) -> Result<(), AppendError> {
         self.machine.point().await;
-        if self.machine.fault(|rates| rates.late) {
-            self.shared().late.push(commit.clone());
+        if self.machine.fault(Fault::Late) {
+            self.shared().late.push(self.written_as_deployed(commit));
             return Err(AppendError::Unknown(lost()));
         }
-        if self.machine.fault(|rates| rates.lost_before) {
+        if self.machine.fault(Fault::LostBefore) || self.lacks(Mutant::EndlessRetry) {
             return Err(AppendError::Unknown(lost()));
         }
-        let outcome = self.take_effect(commit).await;
+        let commit = self.written_as_deployed(commit);
+        let outcome = if self.lacks(Mutant::EventsOneByOne) && commit.events.len() > 1 {
+            let one = |place: usize| Commit {
+                version: commit.version + place as Version,
+                events: vec![commit.events[place].clone()],
+                state: None,
+                ..commit.clone()
+            };
+            for place in 0..commit.events.len() - 1 {
+                self.take_effect(&one(place)).await?;
+                self.machine.point().await;
+            }
+            self.take_effect(&one(commit.events.len() - 1)).await
+        } else {
+            self.take_effect(&commit).await
+        };
         self.machine.point().await;
-        if self.machine.fault(|rates| rates.lost_after) {
+        if self.machine.fault(Fault::LostAfter) {
             let unknown = AppendError::Unknown(lost());
             // Amazon's SDK can report a refused condition for our own earlier success.
-            let mistaken = self.mutant == Some(Mutant::UnknownIsConflict);
-            return Err(if mistaken { AppendError::Conflict } else { unknown });
+            return Err(if self.lacks(Mutant::UnknownIsConflict) { AppendError::Conflict } else { unknown });
         }
         outcome
     }
 
     async fn load(&self, aggregate_id: AggregateId, up_to: Version, state_schema: u32) -> Result<Tail, ReadError> {
         self.read_fault().await?;
-        let mut tail = self.store.load(aggregate_id, up_to, state_schema).await?;
-        if self.mutant == Some(Mutant::StaleState)
-            && let Some((version, _)) = &mut tail.state
-            && tail.commits.is_empty()
-            && *version > 2
-        {
-            // The newest state under the name of the one before it.
-            tail.commits = self.store.read(aggregate_id, *version, 1).await?;
-            *version -= 1;
+        let state_schema = if self.old_code { state_schema - 1 } else { state_schema };
+        let mut tail = self.cloud.store.load(aggregate_id, up_to, state_schema).await?;
+        tail.commits = tail.commits.into_iter().map(|commit| self.read_as_deployed(commit)).collect();
+        if let Some((version, state)) = &mut tail.state {
+            if self.lacks(Mutant::StaleState) && tail.commits.is_empty() && *version > 2 {
+                // The newest state under the name of the one before it.
+                tail.commits = self.cloud.store.read(aggregate_id, *version, 1).await?;
+                *version -= 1;
+            }
+            if self.lacks(Mutant::LimitIsForgotten)
+                && let Some(limit) = state.data.pointer_mut("/Opened/overdraft_limit")
+            {
+                *limit = json!(1_000_000);
+            }
         }
         Ok(tail)
     }
 
     async fn read(&self, id: AggregateId, from: Version, commits_max: usize) -> Result<Vec<Commit>, ReadError> {
         self.read_fault().await?;
-        self.store.read(id, from, commits_max).await
+        let commits = self.cloud.store.read(id, from, commits_max).await?;
+        Ok(commits.into_iter().map(|commit| self.read_as_deployed(commit)).collect())
     }
 
     async fn find_command(&self, id: AggregateId, command_id: CommandId) -> Result<Option<Commit>, ReadError> {
         self.read_fault().await?;
-        if self.mutant == Some(Mutant::KeysAreForgotten) {
+        if self.lacks(Mutant::KeysAreForgotten) {
             return Ok(None);
         }
-        self.store.find_command(id, command_id).await
+        let found = self.cloud.store.find_command(id, command_id).await?;
+        Ok(found.map(|commit| self.read_as_deployed(commit)))
     }
 }
 
@@ -157,115 +317,38 @@ impl Bus for Services {
 
     async fn put(&self, entries: &[&Entry]) -> Result<Vec<Option<String>>, BusError> {
         self.machine.point().await;
-        if self.machine.fault(|rates| rates.lost_before) {
+        if self.machine.fault(Fault::LostBefore) {
             return Err(BusError(lost()));
         }
         let mut answers = Vec::with_capacity(entries.len());
         for entry in entries {
-            if self.machine.fault(|rates| rates.refused) {
-                let ignored = self.mutant == Some(Mutant::RefusedEntriesAreIgnored);
+            if self.machine.fault(Fault::Refused) {
+                let ignored = self.lacks(Mutant::RefusedEntriesAreIgnored);
                 answers.push((!ignored).then(|| "InternalFailure".to_owned()));
                 continue;
             }
-            let event: Envelope = serde_json::from_str(&entry.detail).map_err(|error| BusError(error.into()))?;
-            let mut shared = self.shared();
-            shared.published.insert(event.event_id);
-            shared.taken.push(event);
+            let mut event = EventBridgeEvent::<Value>::default();
+            entry.source.clone_into(&mut event.source);
+            event.detail_type.clone_from(&entry.detail_type);
+            event.detail = serde_json::from_str(&entry.detail).map_err(|error| BusError(error.into()))?;
+            self.shared().take(event);
             answers.push(None);
         }
         self.machine.point().await;
-        if self.machine.fault(|rates| rates.lost_after) { Err(BusError(lost())) } else { Ok(answers) }
+        if self.machine.fault(Fault::LostAfter) { Err(BusError(lost())) } else { Ok(answers) }
     }
 }
 
-/// A read table that knows what each of its rows must be; clones are the same one.
-#[derive(Debug, Clone)]
-pub struct Table<R> {
-    machine: Machine,
-    mutant: Option<Mutant>,
-    shared: Arc<Mutex<Shared>>,
-    rows: Arc<Mutex<BTreeMap<AggregateId, R>>>,
-    expected: fn(&Ledger) -> &BTreeMap<AggregateId, Vec<R>>,
-}
-
-impl<R: Row + PartialEq + std::fmt::Debug> Table<R> {
-    fn new(
-        machine: &Machine,
-        mutant: Option<Mutant>,
-        shared: &Arc<Mutex<Shared>>,
-        expected: fn(&Ledger) -> &BTreeMap<AggregateId, Vec<R>>,
-    ) -> Self {
-        Self { machine: machine.clone(), mutant, shared: Arc::clone(shared), rows: Arc::default(), expected }
-    }
-
-    /// All rows, newest of each aggregate.
-    pub fn rows(&self) -> MutexGuard<'_, BTreeMap<AggregateId, R>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Every row is the fold of its aggregate's events up to its version (I13).
-    fn check(&self, id: AggregateId, rows: &[R]) {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let expected = &(self.expected)(&shared.ledger)[&id];
-        for row in rows {
-            let place = usize::try_from(row.version() - 1).unwrap_or(usize::MAX);
-            assert_eq!(Some(row), expected.get(place), "I13: a row that is not the fold of its events");
+impl Shared {
+    /// The bus takes an event; the report of a record that cannot be read goes to the dead letters.
+    fn take(&mut self, event: EventBridgeEvent<Value>) {
+        if event.source == aws::SOURCE {
+            let id: Option<Uuid> = event.detail["event_id"].as_str().and_then(|id| id.parse().ok());
+            self.published.extend(id);
+            self.taken.push(event);
+        } else {
+            let number: Option<u64> = event.detail["sequence_number"].as_str().and_then(|number| number.parse().ok());
+            self.reported.extend(number);
         }
-    }
-
-    /// Every aggregate's newest row is the fold of all its events (I13 at rest).
-    pub fn check_complete(&self) {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = self.rows();
-        for (id, expected) in (self.expected)(&shared.ledger) {
-            assert_eq!(rows.get(id), expected.last(), "I13: the row of {id} is behind for ever");
-        }
-    }
-
-    fn save_now(&self, previous: Version, rows: &[R], id: AggregateId) -> Saved {
-        let mut all = self.rows();
-        let at = all.get(&id).map_or(0, Row::version);
-        if at != previous && self.mutant != Some(Mutant::RowsWithoutCondition) {
-            return Saved::Stale;
-        }
-        let last = rows.last().expect("rows to save");
-        if self.mutant == Some(Mutant::RowsWithoutCondition) {
-            assert!(last.version() >= at, "I13: the row of {id} went back from {at} to {}", last.version());
-        }
-        all.insert(id, last.clone());
-        Saved::Written
-    }
-}
-
-impl<R: Row + PartialEq + std::fmt::Debug> ReadTable<R> for Table<R> {
-    async fn latest(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
-        self.machine.point().await;
-        if self.machine.fault(|rates| rates.lost_before) {
-            return Err(TableError(lost()));
-        }
-        Ok(self.rows().get(&aggregate_id).cloned())
-    }
-
-    async fn save(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
-        self.machine.point().await;
-        if self.machine.fault(|rates| rates.lost_before) {
-            return Err(TableError(lost()));
-        }
-        let id = self.id_of(rows);
-        self.check(id, rows);
-        let saved = self.save_now(previous, rows, id);
-        self.machine.point().await;
-        if self.machine.fault(|rates| rates.lost_after) { Err(TableError(lost())) } else { Ok(saved) }
-    }
-}
-
-impl<R: Row + PartialEq> Table<R> {
-    /// Whose rows these are: the aggregate that has this row in its book.
-    fn id_of(&self, rows: &[R]) -> AggregateId {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = rows.first().expect("rows to save");
-        let place = usize::try_from(first.version() - 1).unwrap_or(usize::MAX);
-        let of = (self.expected)(&shared.ledger).iter().find(|(_, expected)| expected.get(place) == Some(first));
-        *of.expect("I13: a row that is not the fold of its events").0
     }
 }

@@ -1,75 +1,50 @@
-//! One seed: clients send commands, functions run and die, the stream and the bus deliver what they like when they like;
-//! then the faults stop, and everything must come to its end.
+//! One run: clients send commands, functions run and die, the stream and the bus deliver what they like when they like; then
+//! the faults stop, and everything must come to its end.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aggregate::{AggregateId, CommandId, CorrelationId, Envelope, Metadata, Row, Timestamp, UserId, Version};
-use domain::{Account, AccountCommand, Amount, Currency, Order, Transaction, TransactionCommand};
-use eventing::{Command, Entry, ExecuteError, Host, ReadTable, execute, load, project, publish};
-use transaction_process::drive;
+use aggregate::{AggregateId, CorrelationId};
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use serde_json::Value;
 
 use crate::{
-    machine::{Machine, Rates, Task},
+    functions::{self, Target},
+    machine::{Fault, Machine, Rates, Task},
     mutants::Mutant,
-    ports::{Services, Table},
+    ports::Services,
+    workload::{self, Answer, Progress, Request},
 };
 
 /// Scheduler steps under faults.
-const STEPS: u32 = 400;
-/// Steps in which everything must come to its end once the faults have stopped (I12, I22).
+const STEPS: u32 = 900;
+/// Steps in which everything must come to its end once the faults have stopped (I12).
 const STEPS_TO_REST: u32 = 20_000;
+/// Points at which an invocation may stop before it must have ended (I22): it sends at most so many requests.
+const POINTS_MAX: u32 = 2_000;
 /// Records that the publisher takes at once.
 const BATCH: usize = 5;
 /// How often a delivery is tried before it is parked.
 const TRIES: u32 = 3;
+/// Clocks that are this close are as close as the journal asks for.
+const CLOSE_MICROS: i64 = 1_000_000;
 
 /// What a run has come to.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
     /// Faults that happened.
     pub faults: u64,
     /// Events that were recorded.
     pub events: u64,
+    /// Points at which invocations stopped.
+    pub points: u64,
     /// The fingerprint of everything that happened.
     pub hash: u64,
-}
-
-/// A client's command, which is sent until its outcome is known.
-#[derive(Debug, Clone)]
-struct Request {
-    id: AggregateId,
-    what: What,
-    metadata: Metadata,
-    state: Progress,
-}
-
-#[derive(Debug, Clone)]
-enum What {
-    Account(AccountCommand),
-    Pay(Order),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    Waiting,
-    Sent,
-    Done,
-}
-
-/// The functions that the bus leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Target {
-    Accounts,
-    Statement,
-    Totals,
-    Transactions,
-    Process,
 }
 
 #[derive(Debug, Clone)]
 struct Delivery {
     target: Target,
-    event: Envelope,
+    event: EventBridgeEvent<Value>,
     failures: u32,
 }
 
@@ -81,28 +56,25 @@ enum Work {
     Sweep,
 }
 
-/// How an invocation ended; nothing while it runs, or where it was killed.
-type Ended = Arc<Mutex<Option<Answer>>>;
+/// How an invocation ended. One that was killed has not.
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    Request(Answer),
+    Published(Option<usize>),
+    Done(bool),
+}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    /// Recorded, and whether there was anything to record.
-    Acknowledged { version: Version, recorded: bool },
-    /// A definite no.
-    Refused,
-    /// Not known, or not done: to be done again.
-    Again,
-    /// So many records are published.
-    Published(usize),
-    /// Done.
-    Done,
+struct Invocation {
+    work: Work,
+    task: Task,
+    ended: Arc<Mutex<Option<Ended>>>,
 }
 
 struct Run {
     machine: Machine,
     services: Services,
     requests: Vec<Request>,
-    at_work: Vec<(Work, Task, Ended)>,
+    at_work: Vec<Invocation>,
     checkpoint: usize,
     deliveries: Vec<Delivery>,
     parked: Vec<Delivery>,
@@ -111,16 +83,8 @@ struct Run {
 
 /// Runs one seed. Panics where an invariant does not hold.
 pub fn run(machine: &Machine, mutant: Option<Mutant>) -> Report {
-    let mut run = Run {
-        machine: machine.clone(),
-        services: Services::new(machine, mutant),
-        requests: requests(machine),
-        at_work: Vec::new(),
-        checkpoint: 0,
-        deliveries: Vec::new(),
-        parked: Vec::new(),
-        acknowledged: Vec::new(),
-    };
+    let mut run = Run::new(machine, mutant, workload::drawn(machine));
+    let clocks_are_close = machine.state().rates.skew_micros <= CLOSE_MICROS;
     for _ in 0..STEPS {
         run.step();
     }
@@ -129,141 +93,46 @@ pub fn run(machine: &Machine, mutant: Option<Mutant>) -> Report {
     while !run.is_at_rest() {
         run.step();
         run.redrive();
+        // A clock that was a day ahead keeps the sweep from what it has begun, for a day.
+        if run.at_work.is_empty() {
+            machine.pass(600_000_000);
+        }
         steps += 1;
         assert!(steps < STEPS_TO_REST, "I12: no end: {}", run.what_is_left());
     }
-    run.check_at_rest();
-    let events = run.services.shared().ledger.events.len() as u64;
-    let faults = machine.state().faults;
-    Report { faults, events, hash: machine.hash() }
+    run.report(clocks_are_close)
 }
 
-fn requests(machine: &Machine) -> Vec<Request> {
-    let euro = Currency::from_code("EUR").expect("a currency");
-    let owner = UserId::new("owner").expect("a user");
-    let (accounts, commands) = {
-        let rng = &mut machine.state().rng;
-        (rng.usize(2..5), rng.usize(4..24))
-    };
-    let ids: Vec<AggregateId> = (0..accounts).map(|_| AggregateId(machine.new_id())).collect();
-    let metadata = |keyed: bool| Metadata {
-        user_id: owner.clone(),
-        correlation_id: CorrelationId::from(machine.new_id()),
-        causation_id: String::new(),
-        command_id: keyed.then(|| CommandId(machine.new_id())),
-    };
-    let open = |id: &AggregateId| {
-        let what = What::Account(AccountCommand::CreateAccount { owner: owner.clone(), currency: euro });
-        Request { id: *id, what, metadata: metadata(true), state: Progress::Waiting }
-    };
-    let mut requests: Vec<Request> = ids.iter().map(open).collect();
-    for _ in 0..commands {
-        let (kind, keyed, one, other, minor) = {
-            let rng = &mut machine.state().rng;
-            (rng.u32(0..100), rng.u32(0..4) > 0, rng.usize(0..accounts), rng.usize(0..accounts), rng.u64(1..200))
-        };
-        let amount = Amount::from_minor(minor, euro).expect("an amount");
-        let (by, description) = (owner.clone(), None);
-        let (id, what) = match kind {
-            0..30 => (ids[one], What::Account(AccountCommand::DepositMoney { by, amount, description })),
-            30..45 => (ids[one], What::Account(AccountCommand::WithdrawMoney { by, amount, description })),
-            45..85 => {
-                let order = Order { by, source: ids[one], destination: ids[other], amount, description };
-                (AggregateId(machine.new_id()), What::Pay(order))
-            }
-            85..88 => (ids[one], What::Account(AccountCommand::FreezeAccount)),
-            88..92 => (ids[one], What::Account(AccountCommand::UnfreezeAccount)),
-            92..96 => (ids[one], What::Account(AccountCommand::SetOverdraftLimit { limit: Some(amount) })),
-            _ => (ids[one], What::Account(AccountCommand::CloseAccount { by })),
-        };
-        requests.push(Request { id, what, metadata: metadata(keyed), state: Progress::Waiting });
+/// Runs the small scenario with nothing left to chance: one thing after the other, and only what the machine plans goes wrong.
+/// `loses_the_event` leaves the payment to the sweep.
+pub fn run_in_order(machine: &Machine, loses_the_event: bool) -> Report {
+    let mut run = Run::new(machine, None, workload::small(machine));
+    let mut steps = 0;
+    while !run.is_at_rest() {
+        run.step_in_order(loses_the_event);
+        steps += 1;
+        assert!(steps < STEPS_TO_REST, "I12: no end: {}", run.what_is_left());
     }
-    requests
-}
-
-const NO_DEADLINE: i64 = i64::MAX;
-
-async fn send(services: Services, request: Request) -> Answer {
-    let Request { id: aggregate_id, what, metadata, .. } = request;
-    let deadline = Timestamp::from_micros(NO_DEADLINE);
-    match what {
-        What::Account(body) => {
-            let command = Command { aggregate_id, body, metadata, expected_version: None, deadline };
-            answer(execute::<Account>(&services, &services.machine, &command).await)
-        }
-        What::Pay(order) => {
-            let source = load::<Account>(&services, order.source, Version::MAX).await;
-            let destination = load::<Account>(&services, order.destination, Version::MAX).await;
-            let (Ok(source), Ok(destination)) = (source, destination) else { return Answer::Again };
-            let (source, destination) = (source.aggregate, destination.aggregate);
-            let body = TransactionCommand::InitiateTransaction { order, source, destination };
-            let command = Command { aggregate_id, body, metadata, expected_version: None, deadline };
-            answer(execute::<Transaction>(&services, &services.machine, &command).await)
-        }
-    }
-}
-
-fn answer<E, R>(outcome: Result<eventing::Executed<E>, ExecuteError<R>>) -> Answer {
-    match outcome {
-        Ok(executed) => Answer::Acknowledged { version: executed.version, recorded: !executed.events.is_empty() },
-        Err(ExecuteError::Rejected(_)) => Answer::Refused,
-        Err(ExecuteError::Unknown(_) | ExecuteError::Busy | ExecuteError::Read(_)) => Answer::Again,
-        Err(ExecuteError::CommandIdReused) => panic!("I7: a command is not recognised as itself"),
-        Err(ExecuteError::VersionMismatch { .. } | ExecuteError::TooLarge(_) | ExecuteError::Unwritable(_)) => {
-            panic!("nobody asked for this")
-        }
-    }
-}
-
-async fn into<R: Row + PartialEq + std::fmt::Debug>(services: &Services, table: &Table<R>, event: &Envelope) -> Answer {
-    if services.mutant == Some(Mutant::GapsAreApplied) {
-        let Ok(row) = table.latest(event.aggregate_id).await else { return Answer::Again };
-        let at = row.as_ref().map_or(0, Row::version);
-        let next = event.decode().ok().and_then(|event| R::next(row.as_ref(), &event));
-        let Some(next) = next.filter(|_| event.version > at) else { return Answer::Done };
-        return if table.save(at, &[next]).await.is_ok() { Answer::Done } else { Answer::Again };
-    }
-    if project(services, table, event).await.is_ok() { Answer::Done } else { Answer::Again }
-}
-
-async fn deliver(services: Services, delivery: Delivery) -> Answer {
-    let event = &delivery.event;
-    match delivery.target {
-        Target::Accounts => into(&services, &services.accounts, event).await,
-        Target::Statement => into(&services, &services.statement, event).await,
-        Target::Totals => into(&services, &services.totals, event).await,
-        Target::Transactions => into(&services, &services.transactions, event).await,
-        Target::Process => {
-            let deadline = Timestamp::from_micros(NO_DEADLINE);
-            let driven = drive(&services, &services.machine, event.aggregate_id, deadline).await;
-            if driven.is_ok() { Answer::Done } else { Answer::Again }
-        }
-    }
-}
-
-/// Drives what is under way by the read model, as the scheduled function does.
-async fn sweep(services: Services) -> Answer {
-    let under_way: Vec<AggregateId> = services.transactions.rows().values().filter_map(|row| row.under_way).collect();
-    for id in under_way {
-        let deadline = Timestamp::from_micros(NO_DEADLINE);
-        if drive(&services, &services.machine, id, deadline).await.is_err() {
-            services.machine.note(|| format!("{id} is not resumed"), 0);
-        }
-    }
-    Answer::Done
-}
-
-async fn publish_batch(services: Services, batch: Vec<eventing::Commit>) -> Answer {
-    let entries = |commit: &eventing::Commit| {
-        let entry = |event: Envelope| Entry::announcing("daybook", &event, usize::MAX).expect("an entry");
-        commit.envelopes().map(entry).collect::<Vec<_>>()
-    };
-    let records: Vec<Vec<Entry>> = batch.iter().map(entries).collect();
-    Answer::Published(publish(&services, &services.machine, &records).await)
+    run.report(true)
 }
 
 impl Run {
-    /// One thing happens.
+    fn new(machine: &Machine, mutant: Option<Mutant>, requests: Vec<Request>) -> Self {
+        let services = Services::new(machine, mutant);
+        services.shared().asked = requests.iter().filter_map(workload::asked).collect();
+        Self {
+            machine: machine.clone(),
+            services,
+            requests,
+            at_work: Vec::new(),
+            checkpoint: 0,
+            deliveries: Vec::new(),
+            parked: Vec::new(),
+            acknowledged: Vec::new(),
+        }
+    }
+
+    /// One thing happens, whatever it may be.
     fn step(&mut self) {
         let (choice, micros) = {
             let rng = &mut self.machine.state().rng;
@@ -276,8 +145,41 @@ impl Run {
             72..80 => self.begin_publishing(),
             80..94 => self.begin_delivery(),
             94..96 => self.begin_sweep(),
-            96..98 => self.late_effect(),
+            96 => self.late_effect(),
+            97 => {
+                if self.machine.fault(Fault::Stalled) {
+                    let micros = self.machine.state().rng.i64(0..86_400_000_000);
+                    self.machine.pass(micros);
+                }
+                self.services.cloud().journal.read_on();
+            }
             _ => self.hand_on(),
+        }
+    }
+
+    /// The next thing happens.
+    fn step_in_order(&mut self, loses_the_event: bool) {
+        self.machine.pass(1_000);
+        self.redrive();
+        let is_published = self.checkpoint == self.services.shared().stream.len();
+        if !self.at_work.is_empty() {
+            self.advance(0);
+        } else if !is_published {
+            self.begin_publishing();
+        } else if !self.services.shared().taken.is_empty() {
+            self.hand_on();
+            self.deliveries.retain(|delivery| !(loses_the_event && delivery.target == Target::Process));
+            self.deliveries.reverse();
+        } else if let Some(delivery) = self.deliveries.pop() {
+            self.deliver(delivery);
+        } else if self.requests.iter().any(|request| request.state == Progress::Waiting) {
+            let next = self.requests.iter().position(|request| request.state == Progress::Waiting);
+            if let Some(place) = next {
+                self.send(place);
+            }
+        } else {
+            self.machine.pass(120_000_000);
+            self.begin_sweep();
         }
     }
 
@@ -285,33 +187,40 @@ impl Run {
         (number > 0).then(|| self.machine.state().rng.usize(0..number))
     }
 
-    fn begin(&mut self, work: Work, future: impl Future<Output = Answer> + Send + 'static) {
-        let ended = Ended::default();
+    fn begin(&mut self, work: Work, future: impl Future<Output = Ended> + Send + 'static) {
+        let ended = Arc::new(Mutex::new(None));
         let tell = Arc::clone(&ended);
         let task = Task::new(async move {
-            let answer = future.await;
-            *tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+            let how = future.await;
+            *tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
         });
-        self.at_work.push((work, task, ended));
+        self.at_work.push(Invocation { work, task, ended });
     }
 
-    /// A task goes on to its next point, or is killed there.
     fn go_on(&mut self) {
-        let Some(place) = self.pick(self.at_work.len()) else { return };
-        let is_killed = self.machine.fault(|rates| rates.killed);
-        if !is_killed && !self.at_work[place].1.step() {
+        if let Some(place) = self.pick(self.at_work.len()) {
+            self.advance(place);
+        }
+    }
+
+    /// An invocation goes on to its next point, or is killed there.
+    fn advance(&mut self, place: usize) {
+        let is_killed = self.machine.fault(Fault::Killed);
+        if !is_killed && !self.at_work[place].task.step() {
+            let points = self.at_work[place].task.points;
+            assert!(points < POINTS_MAX, "I22: an invocation does not end");
             return;
         }
-        let (work, task, ended) = self.at_work.swap_remove(place);
+        let Invocation { work, task, ended } = self.at_work.swap_remove(place);
         drop(task);
-        let answer = ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.end(work, answer);
+        let how = ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.end(work, how);
     }
 
-    /// What follows from the end of an invocation; none is the answer of one that was killed.
-    fn end(&mut self, work: Work, answer: Option<Answer>) {
-        match (work, answer) {
-            (Work::Request(place), Some(Answer::Acknowledged { version, recorded })) => {
+    /// What follows from the end of an invocation; none is the end of one that was killed.
+    fn end(&mut self, work: Work, how: Option<Ended>) {
+        match (work, how) {
+            (Work::Request(place), Some(Ended::Request(Answer::Acknowledged { version, recorded }))) => {
                 let request = &mut self.requests[place];
                 request.state = Progress::Done;
                 let known = self.services.shared().ledger.version(request.id);
@@ -320,30 +229,32 @@ impl Run {
                     self.acknowledged.push((request.id, request.metadata.correlation_id.clone()));
                 }
             }
-            (Work::Request(place), Some(Answer::Refused)) => self.requests[place].state = Progress::Done,
+            (Work::Request(place), Some(Ended::Request(Answer::Refused))) => {
+                self.requests[place].state = Progress::Done;
+            }
             (Work::Request(place), _) => {
                 // Who has no key cannot ask again without risk, and looks for the truth elsewhere.
                 let request = &mut self.requests[place];
-                let keyed = request.metadata.command_id.is_some();
-                request.state = if keyed { Progress::Waiting } else { Progress::Done };
+                let is_keyed = request.metadata.command_id.is_some();
+                request.state = if is_keyed { Progress::Waiting } else { Progress::Done };
             }
-            (Work::Publish { batch }, answer) => {
-                let published = if let Some(Answer::Published(records)) = answer { records.min(batch) } else { 0 };
+            (Work::Publish { batch }, how) => {
+                let published = if let Some(Ended::Published(Some(records))) = how { records.min(batch) } else { 0 };
                 self.checkpoint += published;
-                if self.machine.fault(|rates| rates.doubled) {
+                if self.machine.fault(Fault::Doubled) {
                     self.checkpoint -= self.pick(self.checkpoint + 1).unwrap_or(0).min(BATCH);
                 }
             }
-            (Work::Deliver(delivery), Some(Answer::Done)) => {
-                if self.machine.fault(|rates| rates.doubled) {
+            (Work::Deliver(delivery), Some(Ended::Done(true))) => {
+                if self.machine.fault(Fault::Doubled) {
                     self.deliveries.push(Delivery { failures: 0, ..*delivery });
                 }
             }
-            (Work::Deliver(_), _) if self.services.mutant == Some(Mutant::FailuresAreDropped) => {}
+            (Work::Deliver(_), _) if self.services.lacks(Mutant::FailuresAreDropped) => {}
             (Work::Deliver(mut delivery), _) => {
                 delivery.failures += 1;
-                let parked = delivery.failures >= TRIES;
-                if parked { self.parked.push(*delivery) } else { self.deliveries.push(*delivery) }
+                let is_parked = delivery.failures >= TRIES;
+                if is_parked { self.parked.push(*delivery) } else { self.deliveries.push(*delivery) }
             }
             (Work::Sweep, _) => {}
         }
@@ -353,24 +264,29 @@ impl Run {
         let waiting: Vec<usize> =
             (0..self.requests.len()).filter(|place| self.requests[*place].state == Progress::Waiting).collect();
         // Accounts are opened first, more or less.
-        let Some(choice) = self.pick(waiting.len().min(4)) else { return };
-        let place = waiting[choice];
+        if let Some(choice) = self.pick(waiting.len().min(4)) {
+            self.send(waiting[choice]);
+        }
+    }
+
+    fn send(&mut self, place: usize) {
         self.requests[place].state = Progress::Sent;
-        let request = self.requests[place].clone();
-        if self.services.mutant == Some(Mutant::AnswerFirst) {
+        let (request, services) = (self.requests[place].clone(), self.services.deployed());
+        if self.services.lacks(Mutant::AnswerFirst) {
             self.acknowledged.push((request.id, request.metadata.correlation_id.clone()));
         }
-        self.begin(Work::Request(place), send(self.services.clone(), request));
+        self.begin(Work::Request(place), async { Ended::Request(workload::send(services, request).await) });
     }
 
     fn begin_publishing(&mut self) {
-        if self.at_work.iter().any(|(work, ..)| matches!(work, Work::Publish { .. })) {
+        if self.at_work.iter().any(|invocation| matches!(invocation.work, Work::Publish { .. })) {
             return;
         }
         let batch: Vec<_> = self.services.shared().stream[self.checkpoint..].iter().take(BATCH).cloned().collect();
         if !batch.is_empty() {
-            let records = batch.len();
-            self.begin(Work::Publish { batch: records }, publish_batch(self.services.clone(), batch));
+            let (records, services) = (batch.len(), self.services.deployed());
+            let publish = async { Ended::Published(functions::publish(services, batch).await) };
+            self.begin(Work::Publish { batch: records }, publish);
         }
     }
 
@@ -378,16 +294,11 @@ impl Run {
     fn hand_on(&mut self) {
         let taken = std::mem::take(&mut self.services.shared().taken);
         for event in taken {
-            let targets: &[Target] = match event.event_type.as_str() {
-                "TransactionInitiated" => &[Target::Transactions, Target::Process],
-                _ if event.aggregate_type == "Transaction" => &[Target::Transactions],
-                _ => &[Target::Accounts, Target::Statement, Target::Totals],
-            };
-            for target in targets {
-                if *target == Target::Process && self.machine.fault(|rates| rates.lost_before) {
+            for target in Target::of(&event) {
+                if *target == Target::Process && self.machine.fault(Fault::Forgotten) {
                     continue;
                 }
-                let times = 1 + usize::from(self.machine.fault(|rates| rates.doubled));
+                let times = 1 + usize::from(self.machine.fault(Fault::Doubled));
                 let delivery = Delivery { target: *target, event: event.clone(), failures: 0 };
                 self.deliveries.extend(std::iter::repeat_n(delivery, times));
             }
@@ -398,14 +309,22 @@ impl Run {
         if self.deliveries.is_empty() {
             return self.hand_on();
         }
-        let Some(place) = self.pick(self.deliveries.len()) else { return };
-        let delivery = self.deliveries.swap_remove(place);
-        self.begin(Work::Deliver(Box::new(delivery.clone())), deliver(self.services.clone(), delivery));
+        if let Some(place) = self.pick(self.deliveries.len()) {
+            let delivery = self.deliveries.swap_remove(place);
+            self.deliver(delivery);
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        let (target, event, services) = (delivery.target, delivery.event.clone(), self.services.deployed());
+        let deliver = async move { Ended::Done(functions::deliver(services, target, event).await) };
+        self.begin(Work::Deliver(Box::new(delivery)), deliver);
     }
 
     fn begin_sweep(&mut self) {
-        if self.services.mutant != Some(Mutant::NoSweep) {
-            self.begin(Work::Sweep, sweep(self.services.clone()));
+        if !self.services.lacks(Mutant::NoSweep) {
+            let services = self.services.deployed();
+            self.begin(Work::Sweep, async { Ended::Done(functions::sweep(services).await) });
         }
     }
 
@@ -450,29 +369,34 @@ impl Run {
         )
     }
 
-    fn check_at_rest(&self) {
-        {
-            let shared = self.services.shared();
-            for event in &shared.ledger.events {
-                let (id, version) = (event.aggregate_id, event.version);
-                assert!(
-                    shared.published.contains(&event.event_id),
-                    "I14: version {version} of {id} was never published"
-                );
-            }
-        }
-        self.services.accounts.check_complete();
-        self.services.statement.check_complete();
-        self.services.totals.check_complete();
-        self.services.transactions.check_complete();
+    /// What must hold at rest, and what the run has come to.
+    fn report(&self, clocks_are_close: bool) -> Report {
+        self.services.check_unchanged();
+        let cloud = self.services.cloud();
+        cloud.accounts.check_complete();
+        cloud.statement.check_complete();
+        cloud.totals.check_complete();
+        cloud.transactions.check_complete();
+        // The reader reads to the end once everything is as old as it must be.
+        self.machine.pass(60_000_000 + 2 * 86_400_000_000);
+        cloud.journal.read_on();
         let shared = self.services.shared();
-        for (id, correlation_id) in &self.acknowledged {
-            let is_theirs =
-                |event: &&Envelope| event.aggregate_id == *id && event.metadata.correlation_id == *correlation_id;
-            assert!(
-                shared.ledger.events.iter().any(|event| is_theirs(&event)),
-                "I6: an acknowledged command of {id} is gone"
-            );
+        cloud.journal.check_complete(&shared.ledger, clocks_are_close);
+        for event in &shared.ledger.events {
+            let (id, version) = (event.aggregate_id, event.version);
+            assert!(shared.published.contains(&event.event_id), "I14: version {version} of {id} was never published");
         }
+        let poison = shared.stream.iter().filter(|record| matches!(record, crate::ports::Record::Poison(_))).count();
+        assert_eq!(shared.reported.len(), poison, "I15: a record that cannot be read was never reported");
+        for (id, correlation_id) in &self.acknowledged {
+            let mut events = shared.ledger.events.iter();
+            let is_there =
+                events.any(|event| event.aggregate_id == *id && event.metadata.correlation_id == *correlation_id);
+            assert!(is_there, "I6: an acknowledged command of {id} is gone");
+        }
+        let state = self.machine.state();
+        let (faults, points) = (state.faults, state.points);
+        drop(state);
+        Report { faults, events: shared.ledger.events.len() as u64, points, hash: self.machine.hash() }
     }
 }

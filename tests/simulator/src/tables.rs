@@ -1,0 +1,219 @@
+//! Read tables that know what each of their rows must be, and a journal with readers.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use aggregate::{AggregateId, Envelope, Row, Version};
+use aws::{Page, Place};
+use domain::TransactionRow;
+use eventing::{JournalTable, Placing, Position, ReadTable, Saved, TableError};
+use ledger::Ledger;
+use transaction_process::UnderWay;
+use uuid::Uuid;
+
+use crate::{
+    machine::{Fault, Machine},
+    mutants::Mutant,
+    ports::{Shared, lost},
+};
+
+/// A read table; clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Table<R> {
+    machine: Machine,
+    mutant: Option<Mutant>,
+    shared: Arc<Mutex<Shared>>,
+    rows: Arc<Mutex<BTreeMap<AggregateId, R>>>,
+    expected: fn(&Ledger) -> &BTreeMap<AggregateId, Vec<R>>,
+}
+
+impl<R: Row + PartialEq + Debug> Table<R> {
+    /// An empty one; `expected` says where the checker has its rows.
+    pub fn new(
+        machine: &Machine,
+        mutant: Option<Mutant>,
+        shared: &Arc<Mutex<Shared>>,
+        expected: fn(&Ledger) -> &BTreeMap<AggregateId, Vec<R>>,
+    ) -> Self {
+        Self { machine: machine.clone(), mutant, shared: Arc::clone(shared), rows: Arc::default(), expected }
+    }
+
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<AggregateId, R>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose rows these are; every row is the fold of its aggregate's events up to its version (I13).
+    fn check(&self, rows: &[R]) -> AggregateId {
+        let shared = self.shared();
+        let is = |all: &[R], row: &R| all.get(usize::try_from(row.version() - 1).unwrap_or(usize::MAX)) == Some(row);
+        let of = (self.expected)(&shared.ledger).iter().find(|(_, all)| rows.iter().all(|row| is(all, row)));
+        *of.expect("I13: a row that is not the fold of its events").0
+    }
+
+    /// Every aggregate's newest row is the fold of all its events (I13 at rest).
+    pub fn check_complete(&self) {
+        let shared = self.shared();
+        let rows = self.rows();
+        for (id, expected) in (self.expected)(&shared.ledger) {
+            assert_eq!(rows.get(id), expected.last(), "I13, I16: the row of {id} is behind for ever");
+        }
+    }
+
+    /// The rows as if they had changed at the moment.
+    fn of_now(&self, rows: &[R]) -> Vec<R> {
+        let of_now = |row: &R| {
+            let mut json = serde_json::to_value(row).ok()?;
+            *json.get_mut("updated_at")? = serde_json::to_value(self.machine.true_time()).ok()?;
+            serde_json::from_value(json).ok()
+        };
+        rows.iter().map(|row| of_now(row).unwrap_or_else(|| row.clone())).collect()
+    }
+
+    fn save_now(&self, previous: Version, rows: &[R], id: AggregateId) -> Saved {
+        let mut all = self.rows();
+        let at = all.get(&id).map_or(0, Row::version);
+        if at != previous && self.mutant != Some(Mutant::RowsWithoutCondition) {
+            return Saved::Stale;
+        }
+        let last = rows.last().expect("rows to save");
+        assert!(last.version() >= at, "I13: the row of {id} went back from {at} to {}", last.version());
+        all.insert(id, last.clone());
+        Saved::Written
+    }
+}
+
+impl<R: Row + PartialEq + Debug> ReadTable<R> for Table<R> {
+    async fn latest(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
+        self.machine.point().await;
+        if self.machine.fault(Fault::LostBefore) {
+            return Err(TableError(lost()));
+        }
+        Ok(self.rows().get(&aggregate_id).cloned())
+    }
+
+    async fn save(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
+        self.machine.point().await;
+        if self.machine.fault(Fault::LostBefore) {
+            return Err(TableError(lost()));
+        }
+        if self.machine.fault(Fault::Contended) {
+            return Ok(Saved::Stale);
+        }
+        let written = if self.mutant == Some(Mutant::RowsReadTheClock) { &self.of_now(rows)[..] } else { rows };
+        let saved = self.save_now(previous, written, self.check(written));
+        self.machine.point().await;
+        if self.machine.fault(Fault::LostAfter) { Err(TableError(lost())) } else { Ok(saved) }
+    }
+}
+
+impl UnderWay for Table<TransactionRow> {
+    async fn page(&self, _after: Option<&Place>) -> Result<Page<Place, Place>, TableError> {
+        self.machine.point().await;
+        if self.machine.fault(Fault::LostBefore) {
+            return Err(TableError(lost()));
+        }
+        let place = |row: &TransactionRow| Some((row.created_at.to_string(), row.under_way?));
+        Ok(Page { rows: self.rows().values().filter_map(place).collect(), next: None })
+    }
+}
+
+/// The journal, with one reader who keeps reading; clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    machine: Machine,
+    mutant: Option<Mutant>,
+    pages: Arc<Mutex<Pages>>,
+}
+
+#[derive(Debug)]
+struct Pages {
+    /// Events, and notes, which have none.
+    entries: BTreeMap<Position, Option<Uuid>>,
+    /// How far the reader is, and what they have seen.
+    read_up_to: Position,
+    seen: Vec<Uuid>,
+}
+
+/// A write that takes longer than this is given up by the SDK (`shared/aws/src/config.rs`), and never arrives.
+const WRITE_MICROS_MAX: i64 = 4_000_000;
+
+impl Journal {
+    /// An empty one.
+    pub fn new(machine: &Machine, mutant: Option<Mutant>) -> Self {
+        let pages = Pages { entries: BTreeMap::new(), read_up_to: Position::start(), seen: Vec::new() };
+        Self { machine: machine.clone(), mutant, pages: Arc::new(Mutex::new(pages)) }
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The reader reads on, as far as they may.
+    pub fn read_on(&self) {
+        let now = self.machine.true_time();
+        let holds_back = self.mutant != Some(Mutant::NoHoldBack);
+        let horizon = if holds_back { Position::horizon(now) } else { Position::before(now) };
+        let mut pages = self.pages();
+        if horizon <= pages.read_up_to {
+            return;
+        }
+        let new: Vec<Uuid> =
+            pages.entries.range(pages.read_up_to.clone()..horizon.clone()).filter_map(|(_, event)| *event).collect();
+        pages.seen.extend(new);
+        pages.read_up_to = horizon;
+    }
+
+    /// Every event is there once (I16), and the reader has seen each once, where clocks are as close as is promised.
+    pub fn check_complete(&self, ledger: &Ledger, clocks_are_close: bool) {
+        let pages = self.pages();
+        let mut all: Vec<Uuid> = ledger.events.iter().map(|event| event.event_id).collect();
+        let mut entered: Vec<Uuid> = pages.entries.values().filter_map(|event| *event).collect();
+        let mut seen = pages.seen.clone();
+        for ids in [&mut all, &mut entered, &mut seen] {
+            ids.sort_unstable();
+        }
+        assert_eq!(entered, all, "I16: the journal does not have every event once");
+        assert!(
+            !clocks_are_close || seen == all,
+            "I16: a reader of the journal has missed an event, or seen one twice"
+        );
+    }
+}
+
+impl JournalTable for Journal {
+    async fn put(&self, event: &Envelope, placing: &Placing) -> Result<bool, TableError> {
+        let began = self.machine.true_time().as_micros();
+        self.machine.point().await;
+        let too_late = self.machine.true_time().as_micros() - began > WRITE_MICROS_MAX;
+        if too_late || self.machine.fault(Fault::LostBefore) {
+            return Err(TableError(lost()));
+        }
+        let is_new = {
+            let entries = &mut self.pages().entries;
+            let own = match placing {
+                Placing::OnTime(own) | Placing::Late { own, .. } => own,
+            };
+            let is_new = !entries.contains_key(own);
+            match placing {
+                _ if !is_new => {}
+                Placing::OnTime(own) => drop(entries.insert(own.clone(), Some(event.event_id))),
+                Placing::Late { own, enters } => {
+                    if self.mutant != Some(Mutant::LateWithoutNote) {
+                        entries.insert(own.clone(), None);
+                    }
+                    entries.insert(enters.clone(), Some(event.event_id));
+                }
+            }
+            is_new
+        };
+        self.machine.point().await;
+        if self.machine.fault(Fault::LostAfter) { Err(TableError(lost())) } else { Ok(is_new) }
+    }
+}

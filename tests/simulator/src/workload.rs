@@ -1,0 +1,180 @@
+//! What clients want, and how they ask for it.
+
+use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
+use domain::{Account, AccountCommand, Amount, Currency, Order, Transaction, TransactionCommand};
+use eventing::{Command, ExecuteError, Host, execute, load};
+
+use crate::{machine::Machine, mutants::Mutant, ports::Services};
+
+/// A client's command, which is sent until its outcome is known.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub id: AggregateId,
+    pub what: What,
+    pub metadata: Metadata,
+    pub state: Progress,
+}
+
+#[derive(Debug, Clone)]
+pub enum What {
+    Account(AccountCommand),
+    Pay(Order),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    Waiting,
+    Sent,
+    Done,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Recorded, and whether there was anything to record.
+    Acknowledged { version: Version, recorded: bool },
+    /// A definite no.
+    Refused,
+    /// Not known, or not done: to be done again.
+    Again,
+}
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).expect("a user")
+}
+
+fn euros(minor: u64) -> Amount {
+    Amount::from_minor(minor, Currency::from_code("EUR").expect("a currency")).expect("an amount")
+}
+
+impl Request {
+    fn new(machine: &Machine, id: AggregateId, by: &UserId, what: What, is_keyed: bool) -> Self {
+        let metadata = Metadata {
+            user_id: by.clone(),
+            correlation_id: CorrelationId::from(machine.new_id()),
+            causation_id: String::new(),
+            command_id: is_keyed.then(|| CommandId(machine.new_id())),
+        };
+        Self { id, what, metadata, state: Progress::Waiting }
+    }
+
+    fn open(machine: &Machine, owner: &UserId) -> Self {
+        let currency = Currency::from_code("EUR").expect("a currency");
+        let command = AccountCommand::CreateAccount { owner: owner.clone(), currency };
+        Self::new(machine, AggregateId(machine.new_id()), owner, What::Account(command), true)
+    }
+}
+
+/// One seed's requests: a few accounts, of which the first is hot, and what is asked of them by their owner, by the bank, and
+/// now and then by a stranger.
+pub fn drawn(machine: &Machine) -> Vec<Request> {
+    let (accounts, commands) = {
+        let rng = &mut machine.state().rng;
+        (rng.usize(2..5), rng.usize(10..36))
+    };
+    let owner = user("owner");
+    let mut requests: Vec<Request> = (0..accounts).map(|_| Request::open(machine, &owner)).collect();
+    let mut ids: Vec<AggregateId> = requests.iter().map(|request| request.id).collect();
+    // One that nobody ever opens.
+    ids.push(AggregateId(machine.new_id()));
+    for _ in 0..commands {
+        let (kind, is_keyed, is_stranger, one, other, minor) = {
+            let rng = &mut machine.state().rng;
+            let one = if rng.bool() { 0 } else { rng.usize(0..accounts) };
+            let other = if rng.u32(0..20) == 0 { accounts } else { rng.usize(0..accounts) };
+            (rng.u32(0..100), rng.u32(0..4) > 0, rng.u32(0..10) == 0, one, other, rng.u64(1..200))
+        };
+        let by = if is_stranger { user("stranger") } else { owner.clone() };
+        let (amount, description) = (euros(minor), None);
+        let account = |command| (ids[one], What::Account(command));
+        let (id, what) = match kind {
+            0..30 => account(AccountCommand::DepositMoney { by: by.clone(), amount, description }),
+            30..45 => account(AccountCommand::WithdrawMoney { by: by.clone(), amount, description }),
+            45..80 => {
+                let order = Order { by: by.clone(), source: ids[one], destination: ids[other], amount, description };
+                (AggregateId(machine.new_id()), What::Pay(order))
+            }
+            80..84 => account(AccountCommand::FreezeAccount),
+            84..88 => account(AccountCommand::UnfreezeAccount),
+            88..96 => account(AccountCommand::SetOverdraftLimit { limit: (minor > 50).then_some(amount) }),
+            _ => account(AccountCommand::CloseAccount { by: by.clone() }),
+        };
+        requests.push(Request::new(machine, id, &by, what, is_keyed));
+    }
+    requests
+}
+
+/// Two accounts, a deposit, and a payment from one to the other: the small scenario of the exhaustive mode.
+pub fn small(machine: &Machine) -> Vec<Request> {
+    let by = user("owner");
+    let [source, destination] = [Request::open(machine, &by), Request::open(machine, &by)];
+    let deposit = AccountCommand::DepositMoney { by: by.clone(), amount: euros(500), description: None };
+    let deposit = Request::new(machine, source.id, &by, What::Account(deposit), true);
+    let (amount, description) = (euros(200), None);
+    let order = Order { by: by.clone(), source: source.id, destination: destination.id, amount, description };
+    let payment = Request::new(machine, AggregateId(machine.new_id()), &by, What::Pay(order), true);
+    vec![source, destination, deposit, payment]
+}
+
+/// Time does not run out in the simulator: who is out of time is killed.
+pub const NO_DEADLINE: Timestamp = Timestamp::MAX;
+
+/// Sends a request, as the command functions do.
+pub async fn send(services: Services, request: Request) -> Answer {
+    loop {
+        let answer = send_once(&services, &request).await;
+        if answer != Answer::Again || !services.lacks(Mutant::EndlessRetry) {
+            return answer;
+        }
+    }
+}
+
+async fn send_once(services: &Services, request: &Request) -> Answer {
+    let Request { id: aggregate_id, what, metadata, .. } = request.clone();
+    let deadline = NO_DEADLINE;
+    match what {
+        What::Account(mut body) => {
+            if services.lacks(Mutant::OwnersAreForgotten)
+                && let AccountCommand::WithdrawMoney { by, .. } | AccountCommand::CloseAccount { by } = &mut body
+            {
+                *by = user("owner");
+            }
+            let command = Command { aggregate_id, body, metadata, expected_version: None, deadline };
+            answer(execute::<Account>(services, &services.machine, &command).await)
+        }
+        What::Pay(order) => {
+            let source = load::<Account>(services, order.source, Version::MAX).await;
+            let destination = load::<Account>(services, order.destination, Version::MAX).await;
+            let (Ok(source), Ok(destination)) = (source, destination) else { return Answer::Again };
+            let (source, destination) = (source.aggregate, destination.aggregate);
+            let body = TransactionCommand::InitiateTransaction { order, source, destination };
+            let command = Command { aggregate_id, body, metadata, expected_version: None, deadline };
+            answer(execute::<Transaction>(services, &services.machine, &command).await)
+        }
+    }
+}
+
+fn answer<E, R>(outcome: Result<eventing::Executed<E>, ExecuteError<R>>) -> Answer {
+    match outcome {
+        Ok(executed) => Answer::Acknowledged { version: executed.version, recorded: !executed.events.is_empty() },
+        Err(ExecuteError::Rejected(_)) => Answer::Refused,
+        Err(ExecuteError::Unknown(_) | ExecuteError::Busy | ExecuteError::Read(_)) => Answer::Again,
+        Err(ExecuteError::CommandIdReused) => panic!("I7: a command is not recognised as itself"),
+        Err(ExecuteError::VersionMismatch { .. } | ExecuteError::TooLarge(_) | ExecuteError::Unwritable(_)) => {
+            panic!("nobody asked for this")
+        }
+    }
+}
+
+/// What is asked of an account, for the checker to decide anew; nothing for what is asked of others.
+pub fn asked(request: &Request) -> Option<((AggregateId, String), AccountCommand)> {
+    let What::Account(command) = &request.what else { return None };
+    Some(((request.id, request.metadata.correlation_id.as_str().to_owned()), command.clone()))
+}
+
+/// A step of a process manager that has lost its mind: a command on an account that follows from nothing.
+pub async fn mad_step(services: &Services, id: AggregateId, body: <Account as Aggregate>::Command, because: &Metadata) {
+    let metadata = Metadata { command_id: Some(CommandId(services.machine.new_id())), ..because.clone() };
+    let command = Command { aggregate_id: id, body, metadata, expected_version: None, deadline: NO_DEADLINE };
+    drop(execute::<Account>(services, &services.machine, &command).await);
+}
