@@ -30,9 +30,9 @@ impl Cloud {
         let binaries = own.parent().ok_or("our own binary is in no folder")?.to_owned();
         let mut build = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
         build.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
-        if binaries.ends_with("release") {
-            build.arg("--release");
-        }
+        // As we were built ourselves; the folder of the profile `dev` has another name.
+        let profile = binaries.file_name().and_then(|name| name.to_str()).filter(|name| *name != "debug");
+        build.args(["--profile", profile.unwrap_or("dev")]);
         if !build.status().map_err(|error| error.to_string())?.success() {
             return Err("the workspace does not build".to_owned());
         }

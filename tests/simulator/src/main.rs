@@ -111,7 +111,7 @@ fn main() -> ExitCode {
                 failures.fetch_add(1, Ordering::Relaxed);
                 let mutant = options.mutant.map(|mutant| format!(" --mutant {}", name(mutant))).unwrap_or_default();
                 println!(
-                    "seed {seed} fails: {message}\n  cargo run --profile simulator -p simulator -- --seed {seed}{mutant}"
+                    "seed {seed} fails: {message}\n  cargo run --profile fast -p simulator -- --seed {seed}{mutant}"
                 );
             }
         }
