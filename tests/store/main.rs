@@ -5,5 +5,6 @@ mod adapter_faults;
 mod contract;
 mod cost;
 mod counters;
+mod differential;
 mod journal;
 mod sweep;

@@ -8,6 +8,7 @@ mod edge;
 mod engine;
 mod fakes;
 mod meter;
+mod other_engine;
 mod schemas;
 mod wire;
 
@@ -18,5 +19,6 @@ pub use edge::{Edge, Paid};
 pub use engine::{Engine, dynamodb};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
 pub use meter::{Meter, Spent};
+pub use other_engine::other_engine;
 pub use schemas::EventSchemas;
 pub use wire::{Fault as WireFault, Reply, Wire};
