@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod account;
+mod arbitrary_input;
 mod commands;
 mod contract;
 mod event_schemas;

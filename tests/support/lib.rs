@@ -10,6 +10,7 @@ mod fakes;
 mod meter;
 mod other_engine;
 mod schemas;
+mod targets;
 mod wire;
 
 pub use bank::{check, command, deposited, eur, leg, opened, owner, withdrawn};
@@ -21,4 +22,5 @@ pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
 pub use meter::{Meter, Spent};
 pub use other_engine::other_engine;
 pub use schemas::EventSchemas;
+pub use targets::{TARGETS, Target, target};
 pub use wire::{Fault as WireFault, Reply, Wire};
