@@ -127,7 +127,15 @@ impl Tables {
             Model::Totals if mode == Mode::Verify => totals::verify(&self.store, &self.totals, scan).await,
             Model::Totals => {
                 let report = totals::verify(&self.store, &self.totals, scan).await?;
-                if report.is_well() { Ok(report) } else { totals::rebuild(&self.store, &self.totals, scan).await }
+                if report.is_well() {
+                    return Ok(report);
+                }
+                totals::rebuild(&self.store, &self.totals, scan).await?;
+                let mut repaired = totals::verify(&self.store, &self.totals, scan).await?;
+                repaired
+                    .findings
+                    .extend(report.findings.into_iter().map(|finding| Finding { repaired: true, ..finding }));
+                Ok(repaired)
             }
         }
     }

@@ -1,7 +1,12 @@
 //! The totals are sums over all accounts, so no sum can be put right by itself while events go on. They are rebuilt as the next
 //! generation of the same table, which takes the place of the current one when it is complete.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    fmt,
+    time::Duration,
+};
 
 use aggregate::{AggregateId, Row, Tally};
 use aws::{Contents, Counters, DynamoEventStore, Finding, GENERATION_KEPT, Generations, Kind};
@@ -121,28 +126,29 @@ fn differences(contents: &Contents, sums: &BTreeMap<(String, String), BTreeMap<S
     all.into_iter().filter_map(finding).collect()
 }
 
+/// After this, nobody writes the old generation any more: who has just looked may begin a last write, and that takes four
+/// seconds at most (`aws::timeouts`); two more for clocks and luck.
+const ALL_HAVE_SEEN_IT: Duration = GENERATION_KEPT.saturating_add(Duration::from_secs(6));
+
 /// Builds the next generation, puts it in the place of the current one, and brings in what happened meanwhile.
 pub async fn rebuild(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
     let mut generations = table.generations().await?;
-    let mut seen = Seen::default();
+    let mut report = Report::new(Model::Totals, Seen::default());
     if generations.leaving.is_none() {
         let next = generations.building.unwrap_or(generations.current + 1);
         generations = change(table, generations, Generations { building: Some(next), ..generations }).await?;
-        seen = build(store, &table.of_generation(next), "rebuild-totals", scan).await?;
+        report = build(store, &table.of_generation(next), "rebuild-totals", scan).await?;
         let leaving = Some(generations.current);
         generations = change(table, generations, Generations { current: next, building: None, leaving }).await?;
     }
     if let Some(leaving) = generations.leaving {
         // Until everybody has seen it, some still write the old one; what they do there is done here once more.
         eprintln!("the new totals are in use; bringing in what happened meanwhile");
-        System.sleep(GENERATION_KEPT * 2).await;
-        let last = build(store, &table.of_generation(generations.current), "settle-totals", scan).await?;
-        seen = if seen.commits == 0 { last } else { seen };
+        System.sleep(ALL_HAVE_SEEN_IT).await;
+        report = build(store, &table.of_generation(generations.current), "settle-totals", scan).await?;
         table.forget(leaving).await?;
         change(table, generations, Generations { leaving: None, ..generations }).await?;
     }
-    let mut report = verify(store, &table.of_generation(generations.current), scan).await?;
-    report.seen = seen;
     Ok(report)
 }
 
@@ -153,12 +159,15 @@ async fn change(table: &Counters, seen: Generations, now: Generations) -> Result
     Err("somebody else is rebuilding the totals".into())
 }
 
-async fn build(store: &DynamoEventStore, table: &Counters, name: &str, scan: Scan) -> Result<Seen, Error> {
-    histories::each(store, Some(name), "totals", scan, async |history: History| {
+async fn build(store: &DynamoEventStore, table: &Counters, name: &str, scan: Scan) -> Result<Report, Error> {
+    let compared = Cell::new(0);
+    let work = async |history: History| {
         let Some((aggregate_id, rows)) = rows_of::<TotalsRow>(store, history).await? else { return Ok(()) };
+        compared.set(compared.get() + 1);
         bring_up(table, aggregate_id, &rows).await
-    })
-    .await
+    };
+    let seen = histories::each(store, Some(name), "totals", scan, work).await?;
+    Ok(Report { compared: compared.get(), ..Report::new(Model::Totals, seen) })
 }
 
 /// Brings the account's row, and with it the counters, up to the last of `rows` at least.
