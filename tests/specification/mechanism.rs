@@ -11,9 +11,9 @@ use std::{
 use aggregate::{Aggregate, AggregateId, CorrelationId, Envelope, Metadata, Timestamp, Version};
 use domain::{Account, AccountCommand, AccountRow};
 use eventing::{
-    Bus, BusError, Commit, Entry, EventStore, ExecuteError, Host, MemoryStore, Position, ProjectError, Projected,
-    PublishLimits, ReadTable, RecordedEvent, SHARDS, Saved, ShardPage, System, TableError, execute, fold, load,
-    load_at, merge, project, publish, shard,
+    Bus, BusError, Commit, Entered, Entry, EventStore, ExecuteError, Host, JournalTable, MemoryStore, Placing,
+    Position, ProjectError, Projected, PublishLimits, ReadTable, RecordedEvent, SHARDS, Saved, ShardPage, System,
+    TableError, enter, execute, fold, load, load_at, merge, project, publish, shard,
 };
 use tests::{Fault, FaultyStore, MemoryTable, StillHost, command, deposited, envelopes, eur, opened, owner};
 use uuid::Uuid;
@@ -278,4 +278,26 @@ async fn the_real_machine_has_time_chance_and_ids() {
     let before = System.now();
     System.sleep(Duration::from_millis(2)).await;
     assert!(before.until(System.now()) >= Duration::from_millis(1));
+}
+
+/// A journal that keeps places only.
+#[derive(Default)]
+struct Places(Mutex<std::collections::BTreeSet<Position>>);
+
+impl JournalTable for Places {
+    async fn put(&self, _: &Envelope, placing: &Placing) -> Result<bool, TableError> {
+        let (Placing::OnTime(own) | Placing::Late { own, .. }) = placing;
+        Ok(self.0.lock().unwrap().insert(own.clone()))
+    }
+}
+
+#[tokio::test]
+async fn an_event_enters_the_journal_once_whenever_it_comes() {
+    let event = |version| commit(AggregateId(Uuid::nil()), version, 0, &[opened()]).envelopes().next().unwrap();
+    let (table, journal_time) = (Places::default(), Timestamp::from_micros);
+    assert_eq!(enter(&table, &event(1), journal_time(0)).await.unwrap(), Entered::OnTime);
+    assert_eq!(enter(&table, &event(2), journal_time(60_000_000)).await.unwrap(), Entered::Late);
+    for (version, now) in [(1, 0), (1, 60_000_000), (2, 0), (2, 60_000_000)] {
+        assert_eq!(enter(&table, &event(version), journal_time(now)).await.unwrap(), Entered::Before);
+    }
 }

@@ -52,10 +52,9 @@ pub struct Ledger {
     pub transaction_rows: BTreeMap<AggregateId, Vec<TransactionRow>>,
 }
 
-fn extend<R: Row>(rows: &mut BTreeMap<AggregateId, Vec<R>>, event: &Envelope) {
+fn extend<R: Row>(rows: &mut BTreeMap<AggregateId, Vec<R>>, event: &Envelope<R::Event>) {
     let rows = rows.entry(event.aggregate_id).or_default();
-    let event = event.decode().expect("I17: what was recorded can be read");
-    let next = R::next(rows.last(), &event).expect("I13: every event is part of a row");
+    let next = R::next(rows.last(), event).expect("I13: every event is part of a row");
     rows.push(next);
 }
 
@@ -87,11 +86,12 @@ impl Ledger {
     }
 
     fn follow_account(&mut self, event: &Envelope) {
-        extend(&mut self.account_rows, event);
-        extend(&mut self.statement_rows, event);
-        extend(&mut self.totals_rows, event);
         let id = event.aggregate_id;
-        let decoded = event.decode::<AccountEvent>().expect("I17").data;
+        let decoded = event.decode::<AccountEvent>().expect("I17: what was recorded can be read");
+        extend(&mut self.account_rows, &decoded);
+        extend(&mut self.statement_rows, &decoded);
+        extend(&mut self.totals_rows, &decoded);
+        let decoded = decoded.data;
         self.accounts.entry(id).or_default().apply(&decoded);
         let book = self.books.entry(id).or_default();
         // Only for itself does anybody take money out (I21).
@@ -149,9 +149,10 @@ impl Ledger {
     }
 
     fn follow_transaction(&mut self, event: &Envelope) {
-        extend(&mut self.transaction_rows, event);
         let id = event.aggregate_id;
-        let decoded = event.decode::<TransactionEvent>().expect("I17").data;
+        let decoded = event.decode::<TransactionEvent>().expect("I17: what was recorded can be read");
+        extend(&mut self.transaction_rows, &decoded);
+        let decoded = decoded.data;
         self.transactions.entry(id).or_default().apply(&decoded);
         let moves = self.moves.entry(id).or_default();
         assert!(!moves.ended, "I12: {id} ended twice");
