@@ -281,3 +281,78 @@ fn of_event(event: &Value) -> About {
         _ => About::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "00000000-0000-0000-0000-000000000001";
+
+    fn event() -> Value {
+        json!({ "source": "daybook", "detail-type": "MoneyDeposited", "detail": { "aggregate_id": ID, "version": 7 } })
+    }
+
+    fn about_event(event_type: &str) -> About {
+        About::Event { event_type: event_type.to_owned(), aggregate_id: AggregateId(ID.parse().unwrap()), version: 7 }
+    }
+
+    /// The record of a failed asynchronous invocation (Lambda developer guide, "Capturing records of invocations").
+    fn failed(event: &Value) -> Value {
+        json!({
+            "version": "1.0",
+            "requestContext": {
+                "functionArn": "arn:aws:lambda:us-east-1:123456789012:function:account-projector:$LATEST",
+                "condition": "RetriesExhausted",
+                "approximateInvokeCount": 3,
+            },
+            "requestPayload": event,
+            "responsePayload": { "errorType": "Error", "errorMessage": "the read table did not answer" },
+        })
+    }
+
+    #[test]
+    fn every_kind_of_dead_letter_is_read() {
+        let (about, reason) = read(&failed(&event()));
+        assert_eq!(about, about_event("MoneyDeposited"));
+        assert_eq!(reason, "account-projector RetriesExhausted: the read table did not answer");
+        // A target that could not be reached at all: the event itself.
+        assert_eq!(read(&event()).0, about_event("MoneyDeposited"));
+        // The publisher's report has its numbers as texts.
+        let detail = json!({ "aggregate_id": ID, "version": "7", "reason": "why" });
+        let report =
+            json!({ "source": "daybook.event-publisher", "detail-type": "StreamRecordUnreadable", "detail": detail });
+        assert_eq!(read(&report), (about_event("StreamRecordUnreadable"), "why".to_owned()));
+        let schedule = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
+        assert_eq!(read(&failed(&schedule)).0, About::Schedule);
+    }
+
+    #[test]
+    fn what_a_stream_gave_up_is_a_time() {
+        let batch = json!({
+            "shardId": "s", "startSequenceNumber": "1", "endSequenceNumber": "2", "batchSize": 2,
+            "approximateArrivalOfFirstRecord": "2026-11-23T09:30:00Z",
+            "approximateArrivalOfLastRecord": "2026-11-23T09:31:00Z",
+            "streamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/events/stream/x",
+        });
+        let context = json!({
+            "functionArn": "arn:aws:lambda:us-east-1:123456789012:function:event-publisher",
+            "condition": "RetryAttemptsExhausted",
+        });
+        let (about, reason) = read(&json!({ "requestContext": context, "DDBStreamBatchInfo": batch }));
+        let [from, to] = ["2026-11-23T09:30:00Z", "2026-11-23T09:31:00Z"].map(|text| text.parse().unwrap());
+        assert_eq!(
+            (about, reason.as_str()),
+            (About::Records { number: 2, from, to }, "event-publisher RetryAttemptsExhausted")
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said_to_be_so() {
+        for body in [json!(null), json!({}), json!({ "detail": { "version": -1 } }), json!([1]), failed(&json!("text"))]
+        {
+            assert_eq!(read(&body).0, About::Unknown, "{body}");
+        }
+    }
+}
