@@ -271,8 +271,8 @@ fn of_event(event: &Value) -> About {
         return About::Schedule;
     }
     // A number in an envelope, a text in the report of a record that cannot be read.
-    let version =
-        event.pointer("/detail/version").and_then(|version| version.as_u64().or(version.as_str()?.parse().ok()));
+    let version = event.pointer("/detail/version");
+    let version = version.and_then(|version| version.as_u64().or_else(|| version.as_str()?.parse().ok()));
     let aggregate_id = text("/detail/aggregate_id").and_then(|id| id.parse().ok()).map(AggregateId);
     match (text("/detail-type"), aggregate_id, version) {
         (Some(event_type), Some(aggregate_id), Some(version)) => {
