@@ -306,6 +306,56 @@ async fn dead_letters_are_listed_shown_and_redriven() {
     operator.settled();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_functions_fail_on_is_a_dead_letter_each_and_can_be_redriven_once_it_is_right() {
+    use aws_sdk_eventbridge::{
+        Client,
+        config::{BehaviorVersion, Credentials, Region},
+        types::PutEventsRequestEntry,
+    };
+    let cloud = Cloud::start();
+    let operator = Operator::of(&cloud);
+    let [one, _] = traffic(&cloud, 1, 0);
+    operator.settled();
+    // The bus says that there is a third event; there is none yet.
+    let config = aws_sdk_eventbridge::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(cloud.url_of("EventBridge"));
+    let metadata = json!({ "user_id": "alice", "correlation_id": "c", "causation_id": "r" });
+    let detail = json!({
+        "event_id": uuid::Uuid::nil(), "aggregate_id": one, "aggregate_type": "Account", "version": 3,
+        "event_type": "AccountFrozen", "schema_version": 1, "created_at": "2026-11-23T09:30:00.000000Z",
+        "metadata": metadata, "data": null,
+    });
+    let entry = PutEventsRequestEntry::builder().event_bus_name("daybook").source("daybook");
+    let entry = entry.detail_type("AccountFrozen").detail(detail.to_string()).build();
+    Client::from_conf(config.build()).put_events().entries(entry).send().await.unwrap();
+    // Accounts, statement, totals and journal.
+    let mut letters = Vec::new();
+    for _ in 0..100 {
+        letters = operator.ask(&["dead-letters", "list"]).1;
+        if letters.len() == 4 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(letters.len(), 4, "{letters:?}");
+    assert!(letters.iter().all(|letter| letter["about"] == "event" && letter["version"] == 3), "{letters:?}");
+    assert!(letters[0]["reason"].as_str().unwrap().contains("RetriesExhausted"), "{letters:?}");
+    let (code, answers) = operator.ask(&["dead-letters", "redrive", "--all"]);
+    assert_eq!((code, answers.len()), (Some(1), 4));
+    assert!(answers[0]["error"].as_str().unwrap().contains("has no event of version 3"), "{answers:?}");
+
+    let path = format!("/accounts/{one}/freeze");
+    assert_eq!(cloud.administrate("POST", &path, None).status, 200);
+    let (code, answers) = operator.ask(&["dead-letters", "redrive", "--all"]);
+    assert!(code == Some(0) && answers.iter().all(|answer| answer["events"] == 1), "{answers:?}");
+    assert_eq!(operator.ask(&["dead-letters", "list"]), (Some(0), vec![]));
+    operator.settled();
+}
+
 #[test]
 fn what_cannot_be_done_is_said_in_one_line() {
     let cloud = Cloud::start();
