@@ -12,7 +12,7 @@ use aggregate::{AggregateId, CommandId, Version};
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::put_item::PutItemError,
+    operation::{put_item::PutItemError, scan::builders::ScanFluentBuilder},
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use eventing::{AppendError, Commit, EventStore, ReadError, Tail};
@@ -64,8 +64,7 @@ impl DynamoEventStore {
             let version = AttributeValue::N(version.to_string());
             Item::from([(AGGREGATE_ID.to_owned(), text(&id)), (VERSION.to_owned(), version)])
         };
-        let scan = self.client.scan().table_name(&self.table).consistent_read(true);
-        let scan = scan.segment(part.number.into()).total_segments(part.of.into());
+        let scan = part.of(self.client.scan().table_name(&self.table)).consistent_read(true);
         let page = scan.set_exclusive_start_key(after.map(place)).send().await.map_err(unavailable)?;
         let next = page.last_evaluated_key.as_ref().and_then(|key| {
             let id = key.get(AGGREGATE_ID)?.as_s().ok()?.parse().ok()?;
@@ -114,6 +113,17 @@ pub struct Part {
     pub number: u16,
     /// How many there are.
     pub of: u16,
+}
+
+/// About as many items as a page of 1 MB has; said, because an emulator may otherwise read the whole table for each page.
+const SCAN_ITEMS: i32 = 1_000;
+
+impl Part {
+    /// A scan of this part.
+    pub(crate) fn of(self, scan: ScanFluentBuilder) -> ScanFluentBuilder {
+        let scan = scan.limit(SCAN_ITEMS);
+        if self.of == 1 { scan } else { scan.segment(self.number.into()).total_segments(self.of.into()) }
+    }
 }
 
 /// A place in a part of the table.

@@ -77,8 +77,8 @@ impl Journal {
         part: Part,
         after: Option<RowPlace>,
     ) -> Result<(Vec<(Position, Envelope)>, Option<RowPlace>), TableError> {
-        let scan = self.client.scan().table_name(&self.table).filter_expression("attribute_exists(event)");
-        let scan = scan.segment(part.number.into()).total_segments(part.of.into());
+        let scan = part.of(self.client.scan().table_name(&self.table));
+        let scan = scan.filter_expression("attribute_exists(event)");
         let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
         let entries = page.items.unwrap_or_default().into_iter().map(entry_of).collect::<Result<_, _>>()?;
         Ok((entries, page.last_evaluated_key.map(RowPlace)))

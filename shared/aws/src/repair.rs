@@ -118,7 +118,7 @@ async fn keys(
     part: Part,
     after: Option<RowPlace>,
 ) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
-    let scan = client.scan().table_name(table).segment(part.number.into()).total_segments(part.of.into());
+    let scan = part.of(client.scan().table_name(table));
     let scan = scan.projection_expression("#key").expression_attribute_names("#key", key);
     let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
     let id = |item: &Item| Some(AggregateId(item.get(key)?.as_s().ok()?.parse().ok()?));

@@ -51,7 +51,7 @@ fn come_to_rest(cloud: &Cloud) -> Result<(Ledger, u64), String> {
         }
         let ledger = recorded(cloud)?;
         let open = ledger.as_ref().map(|ledger| ledger.open().len());
-        let (follows, said) = cloud.daybook(&["verify"])?;
+        let (follows, said) = cloud.daybook(&["verify", "--segments", "1"])?;
         if let (true, true, Some(0), Some(ledger)) = (none, follows, open, ledger) {
             return Ok((ledger, redriven));
         }
