@@ -50,9 +50,8 @@ struct Bookmark {
 }
 
 impl Bookmark {
-    /// Goes on where the last run of `work` came to, if it was cut in as many parts.
-    fn open(work: Option<&str>, segments: u16) -> Self {
-        let file = work.map(|work| PathBuf::from(format!(".daybook-{work}.json")));
+    /// Goes on where the last run with this file came to, if it was cut in as many parts.
+    fn open(file: Option<PathBuf>, segments: u16) -> Self {
         let found = file.as_ref().and_then(|file| serde_json::from_slice(&fs::read(file).ok()?).ok());
         let progress = found.filter(|found: &Progress| found.segments == segments);
         if let (Some(file), Some(_)) = (&file, &progress) {
@@ -95,7 +94,7 @@ pub async fn each<F: Future<Output = Result<(), Error>>>(
     scan: Scan,
     work: impl Fn(History) -> F,
 ) -> Result<Seen, Error> {
-    let bookmark = Bookmark::open(name, scan.segments);
+    let bookmark = Bookmark::open(name.map(|name| format!(".daybook-{name}.json").into()), scan.segments);
     let bar = bar(what, store.commits_about().await?);
     let parts =
         (0..scan.segments).map(|number| each_of(store, Part { number, of: scan.segments }, &bookmark, &bar, &work));
@@ -162,4 +161,37 @@ fn bar(what: &str, commits_about: u64) -> ProgressBar {
     let template = "{msg} {wide_bar} {pos}/about {len} commits, {per_sec}, {eta} left";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use aggregate::AggregateId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_run_goes_on_where_the_last_one_came_to_if_it_is_cut_in_as_many_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = || Some(folder.path().join("bookmark.json"));
+        let place = (AggregateId(Uuid::from_u128(1)), 7);
+        let first = Bookmark::open(file(), 3);
+        assert_eq!(first.place(0), Ok(None));
+        first.reached(0, Some(place)).unwrap();
+        first.reached(1, None).unwrap();
+
+        let second = Bookmark::open(file(), 3);
+        assert_eq!([second.place(0), second.place(1), second.place(2)], [Ok(Some(place)), Err(()), Ok(None)]);
+        assert_eq!(Bookmark::open(file(), 4).place(0), Ok(None), "other parts begin anew");
+        second.done().unwrap();
+        assert_eq!(Bookmark::open(file(), 3).place(0), Ok(None));
+    }
+
+    #[test]
+    fn a_bookmark_that_is_no_bookmark_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bookmark.json");
+        std::fs::write(&file, "{").unwrap();
+        assert_eq!(Bookmark::open(Some(file), 1).place(0), Ok(None));
+    }
 }
