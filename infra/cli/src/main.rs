@@ -3,6 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `models.rs` | one answer for each read model to what verify and rebuild ask |
+//! | `rows.rs` | rows of one aggregate each, compared with its events |
+//! | `journal.rs` | the journal's entries, compared with all events |
 //! | `histories.rs` | every aggregate's history, read in parts side by side, with progress and a place to resume at |
 //! | `totals.rs` | the totals, which are sums and so are rebuilt beside the old ones |
 //! | `republish.rs` | recorded events, once more on the bus |
@@ -12,8 +14,10 @@
 
 mod dead_letters;
 mod histories;
+mod journal;
 mod models;
 mod republish;
+mod rows;
 mod totals;
 
 use std::process::ExitCode;

@@ -17,7 +17,8 @@ use serde::Serialize;
 use crate::{
     Error, Scan,
     histories::{self, History, Seen},
-    models::{Model, Report, rows_of},
+    models::{Model, Report},
+    rows::rows_of,
 };
 
 /// A sum that differs.
@@ -59,6 +60,18 @@ pub async fn verify(store: &DynamoEventStore, table: &Counters, scan: Scan) -> R
         System.sleep(GENERATION_KEPT).await;
     }
     Err("so much goes on that the totals never stood still; try again at a quieter time, or rebuild them".into())
+}
+
+/// Rebuilds the totals where anything differs.
+pub async fn repair(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
+    let before = verify(store, table, scan).await?;
+    if before.is_well() {
+        return Ok(before);
+    }
+    rebuild(store, table, scan).await?;
+    let mut after = verify(store, table, scan).await?;
+    after.findings.extend(before.findings.into_iter().map(|finding| Finding { repaired: true, ..finding }));
+    Ok(after)
 }
 
 async fn look(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
