@@ -77,7 +77,7 @@ async fn extra<R: Row>(
 ) -> Result<Vec<Finding>, Error> {
     let (mut findings, mut after) = (Vec::new(), None);
     loop {
-        let (ids, next) = table.aggregates(part, after).await?;
+        let (ids, next) = table.keys().page(part, after).await?;
         for id in ids {
             if store.read(id, 1, 1).await?.is_empty() {
                 findings.extend(table.compare(Expected::new(store, id, Vec::new()), mode).await?);

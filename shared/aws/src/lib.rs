@@ -31,7 +31,7 @@ pub use generations::{GENERATION_KEPT, Generations};
 pub use item::size as item_bytes;
 pub use journal::{Journal, JournalPage};
 pub use read_table::{CurrentRows, Index, Page, Place, RowHistory};
-pub use repair::{Comparable, Expected, Finding, Kind, Mode, RowPlace};
+pub use repair::{Comparable, Expected, Finding, Keys, Kind, Mode, RowPlace};
 pub use secret::{RotatedSecret, SecretError, Values};
 pub use stream::{UnreadableRecord, commit_of, record_of};
 pub use telemetry::init as init_telemetry;

@@ -87,16 +87,16 @@ pub trait Comparable<R: Row>: ReadTable<R> {
         mode: Mode,
     ) -> impl Future<Output = Result<Vec<Finding>, ProjectError>> + Send;
 
-    /// One page of the aggregates that have rows in one part of the table, and the place to go on after. An aggregate may come
-    /// more than once.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    fn aggregates(
-        &self,
-        part: Part,
-        after: Option<RowPlace>,
-    ) -> impl Future<Output = Result<(Vec<AggregateId>, Option<RowPlace>), TableError>> + Send;
+    /// The aggregates that have rows.
+    fn keys(&self) -> Keys<'_>;
+}
+
+/// The aggregates that have rows in a read table.
+#[derive(Debug)]
+pub struct Keys<'a> {
+    client: &'a Client,
+    table: &'a str,
+    attribute: &'a str,
 }
 
 /// A place in a part of a read table.
@@ -112,19 +112,24 @@ fn version_of(item: &Item) -> Option<Version> {
     item.get("version")?.as_n().ok()?.parse().ok()
 }
 
-/// One page of a table's keys.
-async fn keys(
-    (client, table, key): (&Client, &str, &str),
-    part: Part,
-    after: Option<RowPlace>,
-) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
-    let scan = part.of(client.scan().table_name(table));
-    let scan = scan.projection_expression("#key").expression_attribute_names("#key", key);
-    let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
-    let id = |item: &Item| Some(AggregateId(item.get(key)?.as_s().ok()?.parse().ok()?));
-    let mut ids: Vec<AggregateId> = page.items.unwrap_or_default().iter().filter_map(id).collect();
-    ids.dedup();
-    Ok((ids, page.last_evaluated_key.map(RowPlace)))
+impl Keys<'_> {
+    /// One page of those in one part of the table, and the place to go on after. An aggregate may come more than once.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn page(
+        &self,
+        part: Part,
+        after: Option<RowPlace>,
+    ) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
+        let scan = part.of(self.client.scan().table_name(self.table));
+        let scan = scan.projection_expression("#key").expression_attribute_names("#key", self.attribute);
+        let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
+        let id = |item: &Item| Some(AggregateId(item.get(self.attribute)?.as_s().ok()?.parse().ok()?));
+        let mut ids: Vec<AggregateId> = page.items.unwrap_or_default().iter().filter_map(id).collect();
+        ids.dedup();
+        Ok((ids, page.last_evaluated_key.map(RowPlace)))
+    }
 }
 
 impl<R: Row> Comparable<R> for CurrentRows {
@@ -157,12 +162,8 @@ impl<R: Row> Comparable<R> for CurrentRows {
         }
     }
 
-    async fn aggregates(
-        &self,
-        part: Part,
-        after: Option<RowPlace>,
-    ) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
-        keys((&self.client, &self.table, self.key), part, after).await
+    fn keys(&self) -> Keys<'_> {
+        Keys { client: &self.client, table: &self.table, attribute: self.key }
     }
 }
 
@@ -233,12 +234,8 @@ impl<R: Row> Comparable<R> for RowHistory {
         Ok(findings)
     }
 
-    async fn aggregates(
-        &self,
-        part: Part,
-        after: Option<RowPlace>,
-    ) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
-        keys((&self.client, &self.table, self.key), part, after).await
+    fn keys(&self) -> Keys<'_> {
+        Keys { client: &self.client, table: &self.table, attribute: self.key }
     }
 }
 

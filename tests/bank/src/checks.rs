@@ -190,7 +190,7 @@ fn repeated_is_answered_the_same(cloud: &Cloud, told: &Told, events: usize) -> R
     let every = told.acknowledged.len().div_ceil(REPEATED_MAX).max(1);
     for first in told.acknowledged.iter().step_by(every) {
         let (url, token) = (format!("{}{}", cloud.url, first.path), &told.accounts[first.account].token);
-        let (status, again, _) = clients::post(&agent, &url, token, &first.key, &first.body);
+        let (status, again, _) = clients::post(&agent, &url, token, &first.key, &first.body)?;
         is(again == first.answer, || format!("I7: {} was {}, and is {status} {again} now", first.key, first.answer))?;
     }
     let now: usize = scanned(cloud)?.iter().map(|commit| commit.events.len()).sum();

@@ -69,9 +69,12 @@ pub fn agent() -> Agent {
     config.build().into()
 }
 
+/// Requests of one command, at most: minutes, of which a local cloud that is started again needs a second.
+const REQUESTS_MAX: u64 = 2_000;
+
 /// Posts under a key until the outcome is known; the status and the body, and how many requests that took.
-pub fn post(agent: &Agent, url: &str, token: &str, key: &str, body: &Value) -> (u16, Value, u64) {
-    for requests in 1.. {
+pub fn post(agent: &Agent, url: &str, token: &str, key: &str, body: &Value) -> Result<(u16, Value, u64), String> {
+    for requests in 1..=REQUESTS_MAX {
         let request = agent.post(url).header("authorization", format!("Bearer {token}")).header("idempotency-key", key);
         if let Ok(mut answer) = request.send_json(body) {
             let status = answer.status().as_u16();
@@ -80,12 +83,12 @@ pub fn post(agent: &Agent, url: &str, token: &str, key: &str, body: &Value) -> (
                 && status != 429
                 && let Ok(body) = answer.body_mut().read_json()
             {
-                return (status, body, requests);
+                return Ok((status, body, requests));
             }
         }
         std::thread::sleep(PAUSE);
     }
-    unreachable!("the numbers do not end")
+    Err(format!("nobody answers {key} after {REQUESTS_MAX} requests"))
 }
 
 /// Opens accounts in euros, each of a user of its own.
@@ -94,7 +97,7 @@ pub fn open_accounts(cloud: &Cloud, number: u64) -> Result<Vec<Account>, String>
         let token = ureq::get(format!("{}/_local/tokens/user-{number}", cloud.url)).call();
         let token = token.and_then(|mut token| token.body_mut().read_to_string()).map_err(|error| error.to_string())?;
         let body = json!({ "currency": "EUR" });
-        let (status, answer, _) = post(&agent(), &format!("{}/accounts", cloud.url), &token, "open", &body);
+        let (status, answer, _) = post(&agent(), &format!("{}/accounts", cloud.url), &token, "open", &body)?;
         let id =
             answer["id"].as_str().filter(|_| status == 201).ok_or_else(|| format!("no account: {status} {answer}"))?;
         Ok(Account { id: id.to_owned(), token })
@@ -126,7 +129,7 @@ pub fn client(cloud: &Cloud, number: u64, accounts: &[Account], goes_on: &Atomic
         };
         let key = format!("client-{number}-{command}");
         let token = &accounts[account].token;
-        let (status, answer, requests) = post(&agent, &format!("{}{path}", cloud.url), token, &key, &body);
+        let (status, answer, requests) = post(&agent, &format!("{}{path}", cloud.url), token, &key, &body)?;
         told.requests += requests;
         match status {
             200 | 202 => {
