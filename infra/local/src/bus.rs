@@ -25,7 +25,6 @@ use entries::{ENTRIES_MAX, EntryError, Event, PutEvents, REQUEST_BYTES_MAX};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// The one action that functions need.
 const PUT_EVENTS: &str = "AWSEvents.PutEvents";
@@ -75,9 +74,9 @@ impl Bus {
         Ok(Self { buses, durable, deliveries, console })
     }
 
-    /// Answers EventBridge's API on `listener` for ever.
-    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
-        axum::serve(listener, Router::new().route("/", post(handle)).with_state(Arc::new(self))).await
+    /// EventBridge's API.
+    pub fn router(self) -> Router {
+        Router::new().route("/", post(handle)).with_state(Arc::new(self))
     }
 
     fn put_events(&self, request: PutEvents) -> Response {

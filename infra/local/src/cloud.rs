@@ -11,14 +11,15 @@ use crate::gateway::{Authorizer, Gateway, Routes};
 use crate::identity::{self, Identity, Wish};
 use crate::lambda::{Endpoints, LogSink, Pool, Pools};
 use crate::options::Options;
+use crate::policies::{self, Policies};
 use crate::queues::Queues;
 use crate::schedules;
 use crate::secrets::Secrets;
 use crate::stream_table;
 use crate::streams::Mapping;
 use crate::template::{self, Function, StreamMapping, Template};
+use axum::Router;
 use std::collections::BTreeSet;
-use std::future::pending;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ struct Cloud {
     engine: Engine,
     durable: Arc<Durable>,
     pools: Pools,
+    policies: Arc<Policies>,
     console: Arc<Console>,
 }
 
@@ -57,6 +59,7 @@ impl Cloud {
     async fn start(options: &Options, console: &Arc<Console>) -> Result<Self, String> {
         let template = template::load(&options.template)?;
         let routes = Routes::new(template.routes.clone())?;
+        let policies = Arc::new(Policies::new(&template)?);
         let listeners = Listeners::bind(options).await?;
         let data =
             if options.in_memory { Data::in_memory() } else { Data::in_folder(&options.data_dir, options.reset)? };
@@ -72,10 +75,10 @@ impl Cloud {
         let durable =
             Durable::open(&data.cloud_file()).map_err(|error| format!("cannot open {}: {error}", data.cloud_file()))?;
         let durable = Arc::new(durable);
-        tokio::spawn(engine.clone().serve(listeners.engine, pending()));
-        let secrets = Secrets { names: template.secrets.clone(), durable: Arc::clone(&durable) };
-        tokio::spawn(secrets.serve(listeners.secrets));
-        tokio::spawn(Queues::new(template.queues.clone(), Arc::clone(&durable)).serve(listeners.queues));
+        let serve = |router, listener| serve_guarded(router, listener, &policies, console);
+        serve(engine.clone().router().await.map_err(|error| error.to_string())?, listeners.engine);
+        serve(Secrets { names: template.secrets.clone(), durable: Arc::clone(&durable) }.router(), listeners.secrets);
+        serve(Queues::new(template.queues.clone(), Arc::clone(&durable)).router(), listeners.queues);
 
         let (lookout, writes) = stream_table::watch_writes(&data.engine_file()).map_err(unreadable)?;
         let mut pools = Pools::new();
@@ -87,15 +90,16 @@ impl Cloud {
         warm_all(&pools, &progress).await?;
         drop(progress);
 
-        let cloud = Self { data, engine, durable, pools, console: Arc::clone(console) };
+        let cloud = Self { data, engine, durable, pools, policies, console: Arc::clone(console) };
         let identity = identity(&template, &cloud.data)?;
         let contract = template.contract.clone();
         let deliveries = cloud.serve_events(template, listeners.bus, &writes)?;
         cloud.show(&routes, (&listeners.api_url, contract.is_some()), &listeners.urls, identity.as_ref())?;
         let authorizer = identity.map(|(settings, identity)| (Authorizer::new(settings, &identity), identity));
-        let (pools, console) = (cloud.pools.clone(), Arc::clone(console));
+        let (pools, policies, console) = (cloud.pools.clone(), Arc::clone(&cloud.policies), Arc::clone(console));
         let environment = listeners.urls.environment("operator");
-        tokio::spawn(Gateway { routes, contract, authorizer, environment, pools, console }.serve(listeners.api));
+        let gateway = Gateway { routes, contract, authorizer, environment, pools, policies, console };
+        tokio::spawn(gateway.serve(listeners.api));
         cloud.resume(&deliveries)?;
         Ok(cloud)
     }
@@ -110,7 +114,7 @@ impl Cloud {
         let deliveries = Deliveries::new(self.pools.clone(), Arc::clone(&self.durable), Arc::clone(&self.console));
         let (durable, console) = (Arc::clone(&self.durable), Arc::clone(&self.console));
         let bus = Bus::new(template.buses, template.rules, durable, Arc::clone(&deliveries), console)?;
-        tokio::spawn(bus.serve(bus_listener));
+        serve_guarded(bus.router(), bus_listener, &self.policies, &self.console);
 
         for schedule in template.schedules {
             let (durable, console) = (Arc::clone(&self.durable), Arc::clone(&self.console));
@@ -204,6 +208,11 @@ impl Listeners {
         let urls = Endpoints { dynamodb, eventbridge, secrets_manager, sqs };
         Ok(Self { api, engine, bus, secrets, queues, api_url, urls })
     }
+}
+
+/// Answers a service's requests for ever, as far as they are allowed.
+fn serve_guarded(router: Router, listener: TcpListener, policies: &Arc<Policies>, console: &Arc<Console>) {
+    tokio::spawn(axum::serve(listener, policies::guard(router, policies, console)).into_future());
 }
 
 /// Listens on a port that `option` chooses.

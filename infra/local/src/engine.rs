@@ -7,12 +7,21 @@
 use crate::data::Data;
 use crate::stream_table;
 use crate::template::Table;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use dynoxide::Database;
 use dynoxide::actions::get_records::GetRecordsRequest;
 use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::streams::{shard_id, stream_arn};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use std::future::Future;
+use std::future::pending;
+use std::io;
 use tokio::net::TcpListener;
 
 /// The largest page of a stream (`GetRecords` quota).
@@ -46,13 +55,13 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Answers DynamoDB's API on `listener` until `stop` resolves.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), String> {
-        dynoxide::server::serve_with_shutdown(listener, self.database, stop).await
+    /// DynamoDB's API. The engine has a listener of its own behind it, for it shows no router to put a guard before.
+    pub async fn router(self) -> io::Result<Router> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let behind = listener.local_addr()?.to_string();
+        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, self.database, pending()));
+        let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+        Ok(Router::new().fallback(async move |request: Request| forward(&client, &behind, request).await))
     }
 
     /// Up to `limit` records of a table's stream, oldest first, as `GetRecords` gives them.
@@ -100,6 +109,19 @@ impl Engine {
             )),
         }
     }
+}
+
+async fn forward(client: &Client<HttpConnector, Body>, behind: &str, mut request: Request) -> Response {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    match format!("http://{behind}{path}").parse() {
+        Ok(uri) => *request.uri_mut() = uri,
+        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    }
+    // An answer of the kind that SDKs take for an outage and try again.
+    client
+        .request(request)
+        .await
+        .map_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response(), IntoResponse::into_response)
 }
 
 /// The first part of a table that is not as wanted.

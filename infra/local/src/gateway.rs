@@ -2,7 +2,7 @@
 //!
 //! Promises: routes, payloads (format 2.0), limits and its own answers are those of an HTTP API. Listens on loopback
 //! only. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks (see `identity`),
-//! `/_local/environment` with the variables that lead AWS's tools here, and, where there is a contract, `/openapi.json` and `/` with a page that shows it.
+//! `/_local/environment` with the variables that lead AWS's tools here, `/_local/permissions` with what functions may do and have done, and, where there is a contract, `/openapi.json` and `/` with a page that shows it.
 
 mod authorizer;
 mod request;
@@ -15,14 +15,16 @@ pub use routes::Routes;
 use crate::console::{Console, Served};
 use crate::identity::{Identity, Wish};
 use crate::lambda::{Event, Failure, PAYLOAD_BYTES_MAX, Pools};
+use crate::names;
+use crate::policies::Policies;
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use response::message;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,6 +46,8 @@ pub struct Gateway {
     /// The variables with which an operator's tools reach the services.
     pub environment: Vec<(&'static str, String)>,
     pub pools: Pools,
+    /// Who may do what.
+    pub policies: Arc<Policies>,
     pub console: Arc<Console>,
 }
 
@@ -54,7 +58,10 @@ impl Gateway {
         let variables = lines.join("\n");
         let mut router = Router::new()
             .route("/_local/tokens/{name}", get(token))
-            .route("/_local/environment", get(|| async { variables }));
+            .route("/_local/environment", get(|| async { variables }))
+            .route("/_local/permissions", get(permissions))
+            // Lambda's own API, of which this is all that is played: `aws lambda invoke --endpoint-url`.
+            .route("/2015-03-31/functions/{name}/invocations", post(invoke));
         if let Some(contract) = self.contract.clone() {
             let document = || async move { Json(contract) };
             let page = || async { Html(include_str!("gateway/page.html")) };
@@ -64,6 +71,32 @@ impl Gateway {
         let router = router.fallback(handle).with_state(Arc::new(self));
         axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
     }
+}
+
+/// A synchronous invocation, with an event of the caller's.
+async fn invoke(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, request: Request) -> Response {
+    let refused = |status: StatusCode, kind: &str, problem: &str| {
+        (status, [("x-amzn-errortype", kind)], Json(json!({ "Message": problem }))).into_response()
+    };
+    let Some(pool) = gateway.pools.get(&name) else {
+        let problem = format!("Function not found: {}", names::function_arn(&name));
+        return refused(StatusCode::NOT_FOUND, "ResourceNotFoundException", &problem);
+    };
+    let Ok(payload) = to_bytes(request.into_body(), PAYLOAD_BYTES_MAX).await else {
+        let problem = "The event is over six megabytes.";
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", problem);
+    };
+    match pool.invoke(Event::new(payload), Some(pool.function().timeout)).await {
+        Ok(answer) => answer.into_response(),
+        Err(Failure::Function(error)) => ([("x-amz-function-error", "Unhandled")], Json(error.payload)).into_response(),
+        Err(Failure::Throttled | Failure::Stopping) => {
+            refused(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate Exceeded.")
+        }
+    }
+}
+
+async fn permissions(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
+    Json(gateway.policies.report())
 }
 
 async fn handle(

@@ -21,6 +21,7 @@ mod lambda;
 mod names;
 mod options;
 mod patterns;
+mod policies;
 mod queues;
 mod schedules;
 mod secrets;

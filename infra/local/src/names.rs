@@ -34,6 +34,16 @@ pub fn queue_arn(queue: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{queue}")
 }
 
+/// The ARN of a role.
+pub fn role_arn(role: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT_ID}:role/{role}")
+}
+
+/// The ARN of a log group, which stands for the streams in it.
+pub fn log_group_arn(group: &str) -> String {
+    format!("arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}:*")
+}
+
 /// The ARN of a secret. AWS's ends with six random characters.
 pub fn secret_arn(secret: &str) -> String {
     format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{secret}")

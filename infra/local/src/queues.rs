@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
 
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
@@ -66,9 +65,9 @@ impl Queues {
         Self { names, durable, hidden_until: Mutex::default() }
     }
 
-    /// Answers SQS's API on `listener` for ever.
-    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
-        axum::serve(listener, Router::new().route("/", post(handle)).with_state(Arc::new(self))).await
+    /// SQS's API.
+    pub fn router(self) -> Router {
+        Router::new().route("/", post(handle)).with_state(Arc::new(self))
     }
 
     async fn answer(&self, headers: &HeaderMap, body: Body) -> Result<Value, Refused> {

@@ -50,12 +50,17 @@ impl Secrets {
         Ok(Self { names, durable: Arc::new(Durable::open(&Data::in_memory().cloud_file())?) })
     }
 
-    /// Answers Secrets Manager's API on `listener` for ever.
+    /// Answers Secrets Manager's API on `listener` for ever, whoever asks.
     ///
     /// # Errors
     /// When the listener fails.
     pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
-        axum::serve(listener, Router::new().route("/", post(handle)).with_state(Arc::new(self))).await
+        axum::serve(listener, self.router()).await
+    }
+
+    /// Secrets Manager's API.
+    pub(crate) fn router(self) -> Router {
+        Router::new().route("/", post(handle)).with_state(Arc::new(self))
     }
 
     fn get(&self, request: &GetSecretValue) -> Response {

@@ -31,6 +31,8 @@ const SECTIONS: &[&str] = &[
     "Description",
     "Metadata",
     "Parameters",
+    // A condition that matters is refused where it is used: neither `Fn::If` nor the `Condition` of a resource is played.
+    "Conditions",
     "Globals",
     "Resources",
     "Outputs",
@@ -40,8 +42,9 @@ const SECTIONS: &[&str] = &[
 const RESOURCE_KEYS: &[&str] =
     &["Type", "Properties", "Metadata", "DeletionPolicy", "UpdateReplacePolicy", "DependsOn"];
 
-/// Resources that make no difference to one user on one machine: permissions between services, logs and alarms.
+/// Resources that make no difference to one user on one machine: permissions between services, logs, alarms and archives.
 const IGNORED_TYPES: &[&str] = &[
+    "AWS::Events::Archive",
     "AWS::SQS::QueuePolicy",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",

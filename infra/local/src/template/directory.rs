@@ -18,6 +18,7 @@ const DEFAULT_BUS: &str = "default";
 pub struct Directory {
     functions: BTreeMap<String, String>,
     queues: BTreeMap<String, String>,
+    roles: BTreeMap<String, String>,
     streams: BTreeMap<String, String>,
     buses: BTreeSet<String>,
 }
@@ -33,6 +34,7 @@ impl Directory {
                     directory.functions.insert(names::function_arn(&name), name.clone()).is_some()
                 }
                 "AWS::SQS::Queue" => directory.queues.insert(names::queue_arn(&name), name.clone()).is_some(),
+                "AWS::IAM::Role" => directory.roles.insert(names::role_arn(&name), name.clone()).is_some(),
                 "AWS::Events::EventBus" => !directory.buses.insert(name.clone()),
                 "AWS::DynamoDB::Table" if resource.pointer("/Properties/StreamSpecification").is_some() => {
                     directory.streams.insert(names::stream_arn(&name), name.clone()).is_some()
@@ -57,6 +59,11 @@ impl Directory {
     /// The queue behind an ARN.
     pub fn queue(&self, arn: &str, place: &Place) -> Result<String, Refused> {
         find(&self.queues, arn, "queue", place)
+    }
+
+    /// The ARN of a role, which there is.
+    pub fn role(&self, arn: &str, place: &Place) -> Result<String, Refused> {
+        find(&self.roles, arn, "role", place).map(|_| arn.to_owned())
     }
 
     /// The table behind a stream's ARN.

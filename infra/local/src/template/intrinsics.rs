@@ -99,6 +99,8 @@ impl Scope<'_> {
             ("AWS::Serverless::Function", "Arn") => Ok(names::function_arn(&name)),
             ("AWS::DynamoDB::Table", "Arn") => Ok(names::table_arn(&name)),
             ("AWS::DynamoDB::Table", "StreamArn") => Ok(names::stream_arn(&name)),
+            ("AWS::IAM::Role", "Arn") => Ok(names::role_arn(&name)),
+            ("AWS::Logs::LogGroup", "Arn") => Ok(names::log_group_arn(&name)),
             ("AWS::Events::EventBus", "Arn") => Ok(names::bus_arn(&name)),
             ("AWS::Events::EventBus", "Name") | ("AWS::SQS::Queue", "QueueName") => Ok(name),
             ("AWS::SQS::Queue", "Arn") => Ok(names::queue_arn(&name)),
@@ -126,7 +128,7 @@ impl Scope<'_> {
 /// The name that a resource goes by: its own, where the template gives one. AWS would make up the others; here a function is
 /// called like its binary, and anything else like its logical id.
 pub fn physical_name(logical_id: &str, resource: &Value, parameters: &Map<String, Value>) -> Result<String, Refused> {
-    const NAME_PROPERTIES: [&str; 4] = ["FunctionName", "TableName", "QueueName", "Name"];
+    const NAME_PROPERTIES: [&str; 6] = ["FunctionName", "TableName", "QueueName", "RoleName", "LogGroupName", "Name"];
     let place = Place::resource(logical_id).child("Properties");
     for property in NAME_PROPERTIES {
         if let Some(name) = resource.pointer(&format!("/Properties/{property}")) {

@@ -1,5 +1,6 @@
 //! The template as the rest of the local cloud sees it: no intrinsic functions, no ARNs, no defaults to remember.
 
+use iam_rs::IAMPolicy;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +26,10 @@ pub struct Template {
     pub queues: Vec<String>,
     /// The secrets, by name.
     pub secrets: Vec<String>,
+    /// What the holder of a role may do, by the role's ARN.
+    pub roles: BTreeMap<String, Vec<IAMPolicy>>,
+    /// What resources say about who may do what with them.
+    pub resource_policies: Vec<IAMPolicy>,
     /// On all event buses.
     pub rules: Vec<Rule>,
     /// Functions that are invoked again and again.
@@ -46,6 +51,8 @@ pub struct Function {
     pub concurrency: Option<u16>,
     /// The variables that the template gives it.
     pub environment: BTreeMap<String, String>,
+    /// The ARN of the role that says what it may do; without one it may nothing.
+    pub role: Option<String>,
     /// `LogFormat`, told to the function.
     pub log_format: Option<String>,
     /// `ApplicationLogLevel`, told to the function.

@@ -4,12 +4,13 @@
 //! refused by name. There is no third list.
 
 use super::model::StartingPosition;
+use iam_rs::IAMPolicy;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Of a function: packaging, permissions (not enforced locally yet) and things that only the console shows.
+/// Of a function: packaging and things that only the console shows.
 pub const FUNCTION_IGNORED: &[&str] = &[
     "Architectures",
     "AutoPublishAlias",
@@ -19,8 +20,6 @@ pub const FUNCTION_IGNORED: &[&str] = &[
     "EphemeralStorage",
     "Handler",
     "PackageType",
-    "Policies",
-    "Role",
     "Runtime",
     "Tags",
     "Tracing",
@@ -54,6 +53,8 @@ pub struct Function {
     #[serde(default = "default_memory_mb")]
     pub memory_size: u32,
     pub reserved_concurrent_executions: Option<u16>,
+    /// What it may do; nothing where it has none.
+    pub role: Option<String>,
     #[serde(default)]
     pub environment: Environment,
     #[serde(default)]
@@ -316,6 +317,7 @@ pub struct Table {
     pub billing_mode: Option<Value>,
     pub provisioned_throughput: Option<Value>,
     pub deletion_protection_enabled: Option<Value>,
+    pub resource_policy: Option<ResourcePolicy>,
     #[serde(rename = "StreamSpecification")]
     pub stream: Option<StreamSpecification>,
 }
@@ -325,6 +327,37 @@ pub struct Table {
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct StreamSpecification {
     pub stream_view_type: String,
+}
+
+/// A policy of a resource.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub struct ResourcePolicy {
+    pub policy_document: IAMPolicy,
+}
+
+/// `AWS::IAM::Role`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub struct Role {
+    /// Checked where names are made.
+    #[serde(rename = "RoleName")]
+    pub _role_name: Option<String>,
+    /// Functions are who takes roles here.
+    #[serde(rename = "AssumeRolePolicyDocument")]
+    pub _assume_role_policy_document: Value,
+    #[serde(default)]
+    pub policies: Vec<RolePolicy>,
+}
+
+/// One of the policies in a role.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub struct RolePolicy {
+    /// IAM wants it.
+    #[serde(rename = "PolicyName")]
+    pub _policy_name: String,
+    pub policy_document: IAMPolicy,
 }
 
 /// A queue, an event bus or a secret, of which nothing but the name counts here.

@@ -6,6 +6,7 @@ use super::model::{
     AsyncInvoke, Authorizer, BatchRetry, Function, Limit, Route, Rule, Schedule, StreamMapping, Table, Target, Template,
 };
 use super::{Place, Refused, merge, properties};
+use crate::names;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -39,7 +40,9 @@ impl Reader<'_> {
                 template.authorizer = read_authorizer(api.auth, &place.child("Auth"))?;
             }
             "AWS::DynamoDB::Table" => {
-                let table = self.properties(resource, "", properties::TABLE_IGNORED, &place)?;
+                let mut table: properties::Table = self.properties(resource, "", properties::TABLE_IGNORED, &place)?;
+                let policy = table.resource_policy.take().map(|policy| policy.policy_document);
+                template.resource_policies.extend(policy);
                 template.tables.push(read_table(name, table));
             }
             "AWS::Events::EventBus" => {
@@ -53,6 +56,11 @@ impl Reader<'_> {
             "AWS::SecretsManager::Secret" => {
                 let _: properties::Named = self.properties(resource, "", properties::SECRET_IGNORED, &place)?;
                 template.secrets.push(name);
+            }
+            "AWS::IAM::Role" => {
+                let role: properties::Role = self.properties(resource, "", &[], &place)?;
+                let policies = role.policies.into_iter().map(|policy| policy.policy_document);
+                template.roles.insert(names::role_arn(&name), policies.collect());
             }
             "AWS::Events::Rule" => {
                 let rule = self.properties(resource, "", properties::RULE_IGNORED, &place)?;
@@ -91,6 +99,7 @@ impl Reader<'_> {
             timeout: Duration::from_secs(function.timeout),
             memory_mb: function.memory_size,
             concurrency: function.reserved_concurrent_executions,
+            role: function.role.map(|arn| self.directory.role(&arn, &place.child("Properties.Role"))).transpose()?,
             environment: function.environment.variables.into_iter().map(|(key, value)| (key, value.into())).collect(),
             log_format: function.logging_config.log_format,
             log_level: function.logging_config.application_log_level,

@@ -128,7 +128,12 @@ fn what_is_not_played_is_refused_by_name_and_place() {
             "Resources.Worker.Properties.Events.New.Properties.EventBusName: nowhere is no event bus of this template",
         ),
         ("", "  Machine: { Type: AWS::EC2::Instance }", "does not play resources of type AWS::EC2::Instance"),
-        ("", "Conditions: {}", "the template: Conditions is not known to the local cloud"),
+        ("", "Mappings: {}", "the template: Mappings is not known to the local cloud"),
+        (
+            "      Timeout: !If [Slow, 10, 1]",
+            "Conditions: { Slow: !Equals [a, a] }",
+            "Resources.Worker.Properties.Timeout: Fn::If in this form is not known to the local cloud",
+        ),
     ];
     for (properties, rest, expected) in cases {
         let refused = refused(properties, rest);

@@ -1,0 +1,106 @@
+//! What a request asks for, in IAM's words: actions on resources ("Actions, resources, and condition keys", service authorization
+//! reference).
+
+use crate::names;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The actions on resources that a request to do `target` needs. Nothing for what is no request at all.
+pub fn asked(target: &str, body: &Value) -> BTreeSet<(String, String)> {
+    let (service, operation) = target.split_once('.').unwrap_or_default();
+    match service {
+        "DynamoDB_20120810" => of_dynamodb(operation, body),
+        "DynamoDBStreams_20120810" => [(format!("dynamodb:{operation}"), text(body, "StreamArn"))].into(),
+        "AWSEvents" => {
+            let entries = body["Entries"].as_array().into_iter().flatten();
+            let bus = |entry: &Value| entry["EventBusName"].as_str().unwrap_or("default").to_owned();
+            entries.map(|entry| (format!("events:{operation}"), arn(&bus(entry), names::bus_arn))).collect()
+        }
+        "secretsmanager" => {
+            [(format!("{service}:{operation}"), arn(&text(body, "SecretId"), names::secret_arn))].into()
+        }
+        "AmazonSQS" => {
+            let (url, name) = (text(body, "QueueUrl"), text(body, "QueueName"));
+            let queue = url.rsplit('/').next().filter(|last| !last.is_empty()).unwrap_or(&name);
+            [(format!("sqs:{operation}"), names::queue_arn(queue))].into()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+fn of_dynamodb(operation: &str, body: &Value) -> BTreeSet<(String, String)> {
+    let action = |name: &str| format!("dynamodb:{name}");
+    match operation {
+        "BatchGetItem" | "BatchWriteItem" => {
+            let tables = body["RequestItems"].as_object().into_iter().flatten();
+            tables.map(|(table, _)| (action(operation), arn(table, names::table_arn))).collect()
+        }
+        // A transaction needs what each of its parts would need alone.
+        "TransactWriteItems" | "TransactGetItems" => {
+            let items = body["TransactItems"].as_array().into_iter().flatten();
+            let parts = items.filter_map(Value::as_object).flatten();
+            let name =
+                |part: &str| if part == "ConditionCheck" { "ConditionCheckItem".into() } else { format!("{part}Item") };
+            parts.map(|(part, of)| (action(&name(part)), arn(&text(of, "TableName"), names::table_arn))).collect()
+        }
+        _ => {
+            let table = arn(&text(body, "TableName"), names::table_arn);
+            let resource = match body["IndexName"].as_str() {
+                Some(index) => format!("{table}/index/{index}"),
+                None => table,
+            };
+            [(action(operation), resource)].into()
+        }
+    }
+}
+
+/// AWS takes a name or an ARN in most places.
+fn arn(name_or_arn: &str, of_name: impl Fn(&str) -> String) -> String {
+    if name_or_arn.starts_with("arn:") { name_or_arn.to_owned() } else { of_name(name_or_arn) }
+}
+
+fn text(body: &Value, key: &str) -> String {
+    body[key].as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_requests_ask_for() {
+        let (t, u) = (names::table_arn("t"), names::table_arn("u"));
+        let (index, bus) = (format!("{t}/index/i"), names::bus_arn("b"));
+        let (secret, queue) = (names::secret_arn("s"), names::queue_arn("q"));
+        let items = json!([{ "Put": { "TableName": "t" } }, { "ConditionCheck": { "TableName": "u" } }, { "Put": { "TableName": "t" } }]);
+        let cases = [
+            ("DynamoDB_20120810.GetItem", json!({ "TableName": "t" }), vec![("dynamodb:GetItem", &t)]),
+            ("DynamoDB_20120810.Query", json!({ "TableName": t, "IndexName": "i" }), vec![("dynamodb:Query", &index)]),
+            (
+                "DynamoDB_20120810.BatchGetItem",
+                json!({ "RequestItems": { "t": {}, "u": {} } }),
+                vec![("dynamodb:BatchGetItem", &t), ("dynamodb:BatchGetItem", &u)],
+            ),
+            (
+                "DynamoDB_20120810.TransactWriteItems",
+                json!({ "TransactItems": items }),
+                vec![("dynamodb:ConditionCheckItem", &u), ("dynamodb:PutItem", &t)],
+            ),
+            ("AWSEvents.PutEvents", json!({ "Entries": [{ "EventBusName": "b" }] }), vec![("events:PutEvents", &bus)]),
+            (
+                "secretsmanager.GetSecretValue",
+                json!({ "SecretId": "s" }),
+                vec![("secretsmanager:GetSecretValue", &secret)],
+            ),
+            ("AmazonSQS.DeleteMessage", json!({ "QueueUrl": "http://x/0/q" }), vec![("sqs:DeleteMessage", &queue)]),
+            ("AmazonSQS.GetQueueUrl", json!({ "QueueName": "q" }), vec![("sqs:GetQueueUrl", &queue)]),
+            ("", Value::Null, vec![]),
+        ];
+        for (target, body, expected) in cases {
+            let expected =
+                expected.into_iter().map(|(action, resource)| (action.to_owned(), resource.clone())).collect();
+            assert_eq!(asked(target, &body), expected, "{target}");
+        }
+    }
+}
