@@ -5,7 +5,7 @@ use aggregate::{AggregateId, Envelope, Timestamp, Version};
 use api::{AccountView, Call, CursorKeys, Problem, Reader, Response, StatementEntryView, TransactionView};
 use aws::{CurrentRows, DynamoEventStore, Index, Place, RotatedSecret, RowHistory};
 use domain::{Account, AccountRow, StatementEntry, TransactionRow};
-use eventing::{Commit, EventStore as _, Halving, Host, Loaded, ReadTable, catch_up, load, load_at};
+use eventing::{Commit, EventStore as _, Halving, Host, Loaded, ReadTable, catch_up, fresh, load, load_at};
 use lambda_http::Request;
 
 /// What queries read.
@@ -125,9 +125,7 @@ impl Queries {
     async fn transaction(&self, call: &Call) -> Result<Response, Problem> {
         let (reader, id, min_version) = (call.reader()?, call.id()?, call.min_version()?.unwrap_or(0));
         let known: Option<TransactionRow> = self.transactions.get(id).await?;
-        let wanted = if known.is_some() { min_version } else { Version::MAX };
-        let newer = catch_up(&self.store, id, known.as_ref(), wanted).await?;
-        let row = newer.into_iter().last().or(known).ok_or_else(Problem::not_found)?;
+        let row = fresh(&self.store, id, known, min_version).await?.ok_or_else(Problem::not_found)?;
         if !reader.may_see(&row.transaction.order.by) {
             self.visible(&reader, row.transaction.order.destination, 0).await?;
         }
@@ -167,17 +165,14 @@ impl Queries {
         Ok(CursorKeys::new(&keys.using, keys.other.as_deref()))
     }
 
-    /// The account, at least at `min_version` if there is such a version, where `reader` may see it. An account that the table
-    /// does not have yet is looked for in the events, so that "not found" is never a matter of timing.
+    /// The account, at least at `min_version` if there is such a version, where `reader` may see it.
     async fn visible(&self, reader: &Reader, id: AggregateId, min_version: Version) -> Result<AccountRow, Problem> {
         let known: Option<AccountRow> = self.accounts.get(id).await?;
         if known.as_ref().is_some_and(|row| !reader.may_see(&row.account.owner)) {
             return Err(Problem::not_found());
         }
-        let wanted = if known.is_some() { min_version } else { Version::MAX };
-        let newer = catch_up(&self.store, id, known.as_ref(), wanted).await?;
-        let row = newer.into_iter().last().or(known).filter(|row| reader.may_see(&row.account.owner));
-        row.ok_or_else(Problem::not_found)
+        let row = fresh(&self.store, id, known, min_version).await?;
+        row.filter(|row| reader.may_see(&row.account.owner)).ok_or_else(Problem::not_found)
     }
 
     /// The version of the first entry in the table that is not before `at`.

@@ -18,24 +18,23 @@ const UNREADABLE: &str = "StreamRecordUnreadable";
 /// # Errors
 /// When what is to be said cannot be written as JSON.
 pub async fn handle<B: Bus>(bus: &B, host: &impl Host, event: Event) -> Result<DynamoDbEventResponse, Error> {
-    let mut records = Vec::with_capacity(event.records.len());
-    for record in &event.records {
-        records.push(entries_of::<B>(host, record)?);
-    }
+    let numbers: Vec<_> = event.records.iter().map(|record| record.change.sequence_number.clone()).collect();
+    let entries_of = |record| entries_of::<B>(host, record);
+    let records = event.records.into_iter().map(entries_of).collect::<Result<Vec<_>, _>>()?;
     let published = publish(bus, host, &records).await;
     let mut response = DynamoDbEventResponse::default();
-    if let Some(unpublished) = event.records.get(published) {
+    if let Some(unpublished) = numbers.get(published) {
         let mut failure = DynamoDbBatchItemFailure::default();
-        failure.item_identifier.clone_from(&unpublished.change.sequence_number);
+        failure.item_identifier.clone_from(unpublished);
         response.batch_item_failures.push(failure);
     }
     let entries = records.iter().take(published).map(Vec::len).sum::<usize>();
-    tracing::info!(records = event.records.len(), published, entries, "published");
+    tracing::info!(records = records.len(), published, entries, "published");
     Ok(response)
 }
 
 /// What one record has to say on the bus: an entry an event, the report that it cannot be read, or nothing.
-fn entries_of<B: Bus>(host: &impl Host, record: &EventRecord) -> Result<Vec<Entry>, serde_json::Error> {
+fn entries_of<B: Bus>(host: &impl Host, record: EventRecord) -> Result<Vec<Entry>, serde_json::Error> {
     match aws::commit_of(record) {
         Ok(commit) => commit
             .iter()

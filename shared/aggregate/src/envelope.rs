@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{AggregateId, CommandId, CorrelationId, Event, Timestamp, UserId, Version};
@@ -66,31 +66,34 @@ impl Envelope<Value> {
     ///
     /// # Errors
     /// When the type is unknown, the schema version newer than this code, or the data not of its form.
-    pub fn decode<E: Event>(&self) -> Result<Envelope<E>, Unreadable> {
-        let unreadable = |reason: String| Unreadable {
-            event_type: self.event_type.clone(),
-            schema_version: self.schema_version,
-            reason,
-        };
-        let current = E::schema_version(&self.event_type);
-        if !(1..=current).contains(&self.schema_version) {
-            return Err(unreadable(format!("this code reads schema versions 1 to {current}")));
+    pub fn decode<E: Event>(self) -> Result<Envelope<E>, Unreadable> {
+        let Self { event_type, schema_version, data, .. } = self;
+        let current = E::schema_version(&event_type);
+        match today(&event_type, schema_version, current, data) {
+            Ok(data) => Ok(Envelope {
+                event_id: self.event_id,
+                aggregate_id: self.aggregate_id,
+                aggregate_type: self.aggregate_type,
+                version: self.version,
+                event_type,
+                schema_version: current,
+                created_at: self.created_at,
+                metadata: self.metadata,
+                data,
+            }),
+            Err(reason) => Err(Unreadable { event_type, schema_version, reason }),
         }
-        let data = E::upcast(&self.event_type, self.schema_version, self.data.clone()).map_err(unreadable)?;
-        let tagged = json!({ "event_type": self.event_type, "data": data });
-        let event = serde_json::from_value(tagged).map_err(|error| unreadable(redacted(&error)))?;
-        Ok(Envelope {
-            event_id: self.event_id,
-            aggregate_id: self.aggregate_id,
-            aggregate_type: self.aggregate_type.clone(),
-            version: self.version,
-            event_type: self.event_type.clone(),
-            schema_version: current,
-            created_at: self.created_at,
-            metadata: self.metadata.clone(),
-            data: event,
-        })
     }
+}
+
+/// Data of any schema version up to the `current` one in today's form; what is wrong where it has none.
+fn today<E: Event>(event_type: &str, schema_version: u32, current: u32, data: Value) -> Result<E, String> {
+    if !(1..=current).contains(&schema_version) {
+        return Err(format!("this code reads schema versions 1 to {current}"));
+    }
+    let data = E::upcast(event_type, schema_version, data)?;
+    let tagged = [("event_type".to_owned(), Value::from(event_type)), ("data".to_owned(), data)];
+    serde_json::from_value(Value::Object(Map::from_iter(tagged))).map_err(|error| redacted(&error))
 }
 
 /// Serde's message quotes the offending value between `"` or after `invalid`; only the kind of mistake may reach a log.

@@ -1,7 +1,7 @@
 //! Records of the events table's stream.
 
 use aggregate::AggregateId;
-use aws_lambda_events::dynamodb::EventRecord;
+use aws_lambda_events::dynamodb::{EventRecord, StreamRecord};
 use eventing::Commit;
 use serde::Serialize;
 
@@ -25,12 +25,13 @@ pub struct UnreadableRecord {
 ///
 /// # Errors
 /// When the new image is not of the form of a commit.
-pub fn commit_of(record: &EventRecord) -> Result<Option<Commit>, Box<UnreadableRecord>> {
+pub fn commit_of(record: EventRecord) -> Result<Option<Commit>, Box<UnreadableRecord>> {
     if record.event_name != "INSERT" {
         return Ok(None);
     }
-    let item = serde_dynamo::from_item::<_, CommitItem>(record.change.new_image.clone());
-    item.map(|item| Some(Commit::from(item))).map_err(|_| Box::new(unreadable(record)))
+    let StreamRecord { keys, new_image, sequence_number, .. } = record.change;
+    let item = serde_dynamo::from_item::<_, CommitItem>(new_image);
+    item.map(|item| Some(Commit::from(item))).map_err(|_| Box::new(unreadable(keys, sequence_number)))
 }
 
 /// The record with which the events table's stream says that `commit` was appended: what tests of a publisher hand to it.
@@ -45,15 +46,15 @@ pub fn record_of(commit: &Commit, sequence_number: String) -> Result<EventRecord
     Ok(record)
 }
 
-fn unreadable(record: &EventRecord) -> UnreadableRecord {
+fn unreadable(keys: serde_dynamo::Item, sequence_number: Option<String>) -> UnreadableRecord {
     #[derive(serde::Deserialize)]
     struct Keys {
         aggregate_id: AggregateId,
         version: u64,
     }
-    let keys: Option<Keys> = serde_dynamo::from_item(record.change.keys.clone()).ok();
+    let keys: Option<Keys> = serde_dynamo::from_item(keys).ok();
     UnreadableRecord {
-        sequence_number: record.change.sequence_number.clone(),
+        sequence_number,
         aggregate_id: keys.as_ref().map(|keys| keys.aggregate_id.to_string()),
         version: keys.as_ref().map(|keys| keys.version.to_string()),
         // What serde says could quote the item.

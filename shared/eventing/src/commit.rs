@@ -83,7 +83,7 @@ impl Commit {
     /// # Errors
     /// When this code cannot read one of them.
     pub fn decode<E: Event>(&self) -> Result<Vec<Envelope<E>>, Unreadable> {
-        self.envelopes().map(|envelope| envelope.decode()).collect()
+        self.envelopes().map(Envelope::decode).collect()
     }
 }
 

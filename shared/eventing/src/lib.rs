@@ -30,7 +30,9 @@ pub use execute::{Command, ExecuteError, Executed, Loaded, execute, load};
 pub use host::{Host, System};
 pub use journal::{Entered, HOLD_BACK, JournalTable, Placing, Position, SHARDS, ShardPage, enter, merge, place, shard};
 pub use memory::MemoryStore;
-pub use projection::{Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, fold, project};
+pub use projection::{
+    Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, fold, fresh, project,
+};
 pub use publish::{Bus, BusError, Entry, PublishLimits, publish};
 pub use search::{Halving, load_at};
 pub use store::{AppendError, EventStore, ReadError, Tail};

@@ -121,7 +121,7 @@ pub async fn project<R: Row>(
             Gate::Skip if at == from => return Ok(Projected::Skipped),
             Gate::Skip => return Ok(Projected::Applied { from, to: at }),
             Gate::Apply if !hint.data.is_null() => {
-                let next = R::next(row.as_ref(), &hint.decode()?);
+                let next = R::next(row.as_ref(), &hint.clone().decode()?);
                 vec![next.ok_or(ProjectError::NoHistory { aggregate_id, version })?]
             }
             Gate::Apply | Gate::Gap => next_rows(store, aggregate_id, row.as_ref()).await?,
@@ -166,6 +166,23 @@ pub async fn catch_up<R: Row>(
         }
         rows.extend(page);
     }
+}
+
+/// The aggregate's row for a reader who asks for `min_version` at least. `known` is what a read table had, which may be behind:
+/// then the events make the row, and also where the table has none, so that "there is none" is never a matter of timing. It is
+/// older than `min_version` only where the aggregate is.
+///
+/// # Errors
+/// [`ProjectError`].
+pub async fn fresh<R: Row>(
+    store: &impl EventStore,
+    aggregate_id: AggregateId,
+    known: Option<R>,
+    min_version: Version,
+) -> Result<Option<R>, ProjectError> {
+    let at_least = if known.is_some() { min_version } else { Version::MAX };
+    let newer = catch_up(store, aggregate_id, known.as_ref(), at_least).await?;
+    Ok(newer.into_iter().last().or(known))
 }
 
 /// The rows that one page of the aggregate's history adds to `row`.

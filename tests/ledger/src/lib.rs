@@ -87,7 +87,7 @@ impl Ledger {
 
     fn follow_account(&mut self, event: &Envelope) {
         let id = event.aggregate_id;
-        let decoded = event.decode::<AccountEvent>().expect("I17: what was recorded can be read");
+        let decoded = event.clone().decode::<AccountEvent>().expect("I17: what was recorded can be read");
         extend(&mut self.account_rows, &decoded);
         extend(&mut self.statement_rows, &decoded);
         extend(&mut self.totals_rows, &decoded);
@@ -150,7 +150,7 @@ impl Ledger {
 
     fn follow_transaction(&mut self, event: &Envelope) {
         let id = event.aggregate_id;
-        let decoded = event.decode::<TransactionEvent>().expect("I17: what was recorded can be read");
+        let decoded = event.clone().decode::<TransactionEvent>().expect("I17: what was recorded can be read");
         extend(&mut self.transaction_rows, &decoded);
         let decoded = decoded.data;
         self.transactions.entry(id).or_default().apply(&decoded);

@@ -1,11 +1,13 @@
 //! The functions as Lambda invokes them: the handlers that are deployed, each with an event in the form that AWS gives it.
 
-use aggregate::{Aggregate, AggregateId, Envelope, Row};
+use std::sync::Arc;
+
+use aggregate::{Aggregate, AggregateId, Envelope, Row, Version};
 use aws_lambda_events::{
     dynamodb::{Event, EventRecord},
     eventbridge::EventBridgeEvent,
 };
-use domain::{Account, AccountCommand, AccountEvent, Leg};
+use domain::{Account, AccountCommand, AccountEvent, AccountRow, Leg};
 use eventing::{EventStore, ReadTable};
 use serde_json::{Value, json};
 
@@ -65,7 +67,8 @@ pub async fn publish(services: Services, batch: Vec<Record>) -> Option<usize> {
 }
 
 /// Hands an event to a function; whether it took it.
-pub async fn deliver(services: Services, target: Target, mut event: EventBridgeEvent<Value>) -> bool {
+pub async fn deliver(services: Services, target: Target, event: Arc<EventBridgeEvent<Value>>) -> bool {
+    let mut event = Arc::unwrap_or_clone(event);
     // To old code, an event in the new form is one of the future.
     let today = <<Account as Aggregate>::Event as aggregate::Event>::schema_version(&event.detail_type);
     if services.old_code && event.detail_type == "OverdraftLimitSet" && event.detail["schema_version"] == json!(today) {
@@ -131,6 +134,15 @@ async fn lose_its_mind(services: &Services, mutant: Mutant, begun: &Envelope) {
         _ => AccountCommand::RefundAccount { transaction_id },
     };
     mad_step(services, id, body, &begun.metadata).await;
+}
+
+/// Answers a reader who asks for an account at `min_version` at least; nothing where the read failed.
+pub async fn read(services: Services, id: AggregateId, min_version: Version) -> Option<Option<AccountRow>> {
+    let known = services.cloud().accounts.glance(id).await.ok()?;
+    if services.lacks(Mutant::MinVersionIsIgnored) {
+        return Some(known);
+    }
+    eventing::fresh(&services, id, known, min_version).await.ok()
 }
 
 /// Drives what is under way for too long, as the scheduled function does.

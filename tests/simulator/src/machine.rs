@@ -63,9 +63,11 @@ pub enum Fault {
     OldCode,
     /// Nothing moves for up to a day.
     Stalled,
+    /// A read of a table answers what was there some time ago.
+    Stale,
 }
 
-const FAULTS: usize = 11;
+const FAULTS: usize = 12;
 
 /// What faults there are in a run, each as a chance in a thousand at each place where it may happen.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +83,7 @@ impl Rates {
 
     /// The rates of one seed: each none, low or extreme.
     fn drawn(rng: &mut fastrand::Rng) -> Self {
-        let extremes = [200, 200, 200, 200, 400, 500, 500, 100, 200, 300, 30];
+        let extremes = [200, 200, 200, 200, 400, 500, 500, 100, 200, 300, 30, 900];
         let of = extremes.map(|most| match rng.u32(0..4) {
             0 => 0,
             1 => rng.u32(0..=most),

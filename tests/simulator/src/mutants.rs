@@ -51,6 +51,8 @@ pub enum Mutant {
     OldEventsAreNotUpcast,
     /// I18: a state is stored under another version.
     StaleState,
+    /// I20: a read that asks for a version gets whatever the table has.
+    MinVersionIsIgnored,
     /// I21: who asks is not compared with whose account it is.
     OwnersAreForgotten,
     /// I22: who finds the store unavailable tries for ever.

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use aggregate::{Aggregate, AggregateId, CommandId, Version};
+use aggregate::{Aggregate, AggregateId, CommandId, Row, Version};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use domain::{Account, AccountCommand, AccountRow, StatementEntry, TotalsRow, TransactionRow};
 use eventing::{
@@ -39,7 +39,7 @@ pub struct Shared {
     /// Requests to append that nobody waits for any more.
     pub late: Vec<Commit>,
     /// Events that the bus has taken and not yet handed on.
-    pub taken: Vec<EventBridgeEvent<Value>>,
+    pub taken: Vec<Arc<EventBridgeEvent<Value>>>,
     /// Ids of all events that the bus has ever taken.
     pub published: BTreeSet<Uuid>,
     /// Records that were reported as unreadable, by their number.
@@ -165,19 +165,16 @@ impl Services {
 
     /// Every recorded commit is still what was recorded (I4).
     pub fn check_unchanged(&self) {
-        let recorded: usize = self.cloud.store.histories().values().flatten().map(|commit| commit.events.len()).sum();
         let shared = self.shared();
-        assert_eq!(recorded, shared.ledger.events.len(), "I4: recorded events are gone, or there are others");
-        for commit in self.cloud.store.histories().values().flatten() {
-            for event in self.seen(commit.clone()).envelopes() {
-                assert!(
-                    shared.ledger.has(&event),
-                    "I4: version {} of {} was changed",
-                    event.version,
-                    event.aggregate_id
-                );
+        let mut recorded = 0;
+        for commit in self.cloud.store.histories().into_values().flatten() {
+            for event in self.seen(commit).envelopes() {
+                let (id, version) = (event.aggregate_id, event.version);
+                assert!(shared.ledger.has(&event), "I4: version {version} of {id} was changed");
+                recorded += 1;
             }
         }
+        assert_eq!(recorded, shared.ledger.events.len(), "I4: recorded events are gone");
     }
 
     /// A commit as the store gives it.
@@ -238,6 +235,17 @@ impl Shared {
         let decided =
             decided.map(|events| events.iter().map(aggregate::Event::event_type).map(str::to_owned).collect());
         assert_eq!(decided, Ok(types(commit)), "I5: a decision that is not right for its state");
+    }
+}
+
+impl Shared {
+    /// What a reader is shown is the account at some version, and none before the one they asked for (I20).
+    pub fn check_read(&self, id: AggregateId, min_version: Version, row: Option<&AccountRow>) {
+        let version = row.map_or(0, Row::version);
+        assert!(version >= min_version, "I20: version {version} of {id} for a reader who knows of {min_version}");
+        let place = usize::try_from(version).unwrap_or(usize::MAX).checked_sub(1);
+        let recorded = place.and_then(|place| self.ledger.account_rows.get(&id)?.get(place));
+        assert_eq!(row, recorded, "I13, I20: a reader is shown what never was");
     }
 }
 
@@ -345,7 +353,7 @@ impl Shared {
         if event.source == aws::SOURCE {
             let id: Option<Uuid> = event.detail["event_id"].as_str().and_then(|id| id.parse().ok());
             self.published.extend(id);
-            self.taken.push(event);
+            self.taken.push(Arc::new(event));
         } else {
             let number: Option<u64> = event.detail["sequence_number"].as_str().and_then(|number| number.parse().ok());
             self.reported.extend(number);

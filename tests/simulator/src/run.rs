@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aggregate::{AggregateId, CorrelationId};
+use aggregate::{AggregateId, CorrelationId, Version};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
+use domain::AccountRow;
 use serde_json::Value;
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     machine::{Fault, Machine, Rates, Task},
     mutants::Mutant,
     ports::Services,
-    workload::{self, Answer, Progress, Request},
+    workload::{self, Answer, Progress, Request, What},
 };
 
 /// Scheduler steps under faults.
@@ -44,7 +45,7 @@ pub struct Report {
 #[derive(Debug, Clone)]
 struct Delivery {
     target: Target,
-    event: EventBridgeEvent<Value>,
+    event: Arc<EventBridgeEvent<Value>>,
     failures: u32,
 }
 
@@ -54,14 +55,17 @@ enum Work {
     Publish { batch: usize },
     Deliver(Box<Delivery>),
     Sweep,
+    Read { id: AggregateId, min_version: Version },
 }
 
 /// How an invocation ended. One that was killed has not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Ended {
     Request(Answer),
     Published(Option<usize>),
     Done(bool),
+    /// The row that a reader was shown, if any; nothing where the read failed.
+    Read(Option<Option<Box<AccountRow>>>),
 }
 
 struct Invocation {
@@ -79,6 +83,8 @@ struct Run {
     deliveries: Vec<Delivery>,
     parked: Vec<Delivery>,
     acknowledged: Vec<(AggregateId, CorrelationId)>,
+    /// Accounts, each with a version that somebody knows of.
+    known: Vec<(AggregateId, Version)>,
 }
 
 /// Runs one seed. Panics where an invariant does not hold.
@@ -129,6 +135,7 @@ impl Run {
             deliveries: Vec::new(),
             parked: Vec::new(),
             acknowledged: Vec::new(),
+            known: Vec::new(),
         }
     }
 
@@ -140,7 +147,8 @@ impl Run {
         };
         self.machine.pass(micros);
         match choice {
-            0..60 => self.go_on(),
+            0..58 => self.go_on(),
+            58..60 => self.begin_read(),
             60..72 => self.begin_request(),
             72..80 => self.begin_publishing(),
             80..94 => self.begin_delivery(),
@@ -225,6 +233,9 @@ impl Run {
                 request.state = Progress::Done;
                 let known = self.services.shared().ledger.version(request.id);
                 assert!(version <= known, "I6: version {version} of {} is acknowledged, not recorded", request.id);
+                if matches!(request.what, What::Account(_)) {
+                    self.known.push((request.id, version));
+                }
                 if recorded {
                     self.acknowledged.push((request.id, request.metadata.correlation_id.clone()));
                 }
@@ -256,7 +267,10 @@ impl Run {
                 let is_parked = delivery.failures >= TRIES;
                 if is_parked { self.parked.push(*delivery) } else { self.deliveries.push(*delivery) }
             }
-            (Work::Sweep, _) => {}
+            (Work::Read { id, min_version }, Some(Ended::Read(Some(row)))) => {
+                self.services.shared().check_read(id, min_version, row.as_deref());
+            }
+            (Work::Sweep | Work::Read { .. }, _) => {}
         }
     }
 
@@ -326,6 +340,15 @@ impl Run {
             let services = self.services.deployed();
             self.begin(Work::Sweep, async { Ended::Done(functions::sweep(services).await) });
         }
+    }
+
+    /// Somebody who knows of a version asks to see at least that one.
+    fn begin_read(&mut self) {
+        let Some(place) = self.pick(self.known.len()) else { return };
+        let ((id, min_version), services) = (self.known[place], self.services.deployed());
+        let read =
+            async move { Ended::Read(functions::read(services, id, min_version).await.map(|row| row.map(Box::new))) };
+        self.begin(Work::Read { id, min_version }, read);
     }
 
     /// A request that was given up long ago arrives.

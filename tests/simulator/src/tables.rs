@@ -66,6 +66,19 @@ impl<R: Row + PartialEq + Debug> Table<R> {
         }
     }
 
+    /// The aggregate's row as an eventually consistent read sees it: the newest one, or any before it.
+    pub async fn glance(&self, id: AggregateId) -> Result<Option<R>, TableError> {
+        let row = self.latest(id).await?;
+        let version = row.as_ref().map_or(0, Row::version);
+        if version == 0 || !self.machine.fault(Fault::Stale) {
+            return Ok(row);
+        }
+        let before = self.machine.state().rng.u64(0..version);
+        let place = before.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        let shared = self.shared();
+        Ok(place.and_then(|place| (self.expected)(&shared.ledger).get(&id)?.get(place).cloned()))
+    }
+
     /// The rows as if they had changed at the moment.
     fn of_now(&self, rows: &[R]) -> Vec<R> {
         let of_now = |row: &R| {
