@@ -36,7 +36,7 @@ fn currency() -> domain::Currency {
 /// What the rows must be: the plain fold of the history.
 fn fold<R: Row<Event = AccountEvent>>(events: &[Envelope]) -> Vec<R> {
     events.iter().fold(Vec::new(), |mut rows: Vec<R>, event| {
-        let next = R::next(rows.last(), &event.decode().unwrap()).unwrap();
+        let next = R::next(rows.last(), &event.clone().decode().unwrap()).unwrap();
         rows.push(next);
         rows
     })

@@ -156,7 +156,7 @@ pub fn event_json(bytes: &[u8]) {
     where
         A::Event: PartialEq + std::fmt::Debug,
     {
-        let Ok(decoded) = envelope.decode::<A::Event>() else { return };
+        let Ok(decoded) = envelope.clone().decode::<A::Event>() else { return };
         let mut aggregate = A::default();
         aggregate.apply(&decoded.data);
         aggregate.apply(&decoded.data);
@@ -171,7 +171,7 @@ pub fn event_json(bytes: &[u8]) {
     let Ok(envelope) = serde_json::from_slice::<Envelope>(bytes) else { return };
     folded::<Account>(&envelope);
     folded::<Transaction>(&envelope);
-    drop(envelope.decode::<AccountEvent>());
+    drop(envelope.clone().decode::<AccountEvent>());
     drop(envelope.decode::<TransactionEvent>());
 }
 
