@@ -7,4 +7,5 @@ mod cost;
 mod counters;
 mod differential;
 mod journal;
+mod read_tables;
 mod sweep;

@@ -20,7 +20,7 @@ pub use edge::{Edge, Paid};
 pub use engine::{Engine, dynamodb};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
 pub use meter::{Meter, Spent};
-pub use other_engine::other_engine;
+pub use other_engine::engine_with;
 pub use schemas::EventSchemas;
 pub use targets::{TARGETS, Target, target};
 pub use wire::{Fault as WireFault, Reply, Wire};
