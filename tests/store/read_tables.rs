@@ -1,5 +1,6 @@
 //! What a projector relies on, of every read table: in memory, on the embedded engine, and on another where the environment
 //! names one.
+#![allow(clippy::large_futures, reason = "a test has its stack to itself")]
 
 use std::fmt::Debug;
 

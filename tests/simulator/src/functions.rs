@@ -8,7 +8,7 @@ use aws_lambda_events::{
     eventbridge::EventBridgeEvent,
 };
 use domain::{Account, AccountCommand, AccountEvent, AccountRow, Leg};
-use eventing::{EventStore, ReadTable};
+use eventing::{EventStore, ProjectError, ReadTable};
 use serde_json::{Value, json};
 
 use crate::{
@@ -101,7 +101,7 @@ async fn into<R: Row + PartialEq + std::fmt::Debug>(
     if services.lacks(Mutant::GapsAreApplied) {
         return apply_whatever_comes(table, &event.detail).await.is_some();
     }
-    aws::project_delivered(services, table, event).await.is_ok()
+    aws::project_delivered(services, table, &services.machine, event).await.is_ok()
 }
 
 async fn apply_whatever_comes<R: Row + PartialEq + std::fmt::Debug>(table: &Table<R>, event: &Value) -> Option<()> {
@@ -136,13 +136,17 @@ async fn lose_its_mind(services: &Services, mutant: Mutant, begun: &Envelope) {
     mad_step(services, id, body, &begun.metadata).await;
 }
 
-/// Answers a reader who asks for an account at `min_version` at least; nothing where the read failed.
-pub async fn read(services: Services, id: AggregateId, min_version: Version) -> Option<Option<AccountRow>> {
-    let known = services.cloud().accounts.glance(id).await.ok()?;
+/// Answers a reader who asks for an account at `min_version` at least.
+pub async fn read(
+    services: Services,
+    id: AggregateId,
+    min_version: Version,
+) -> Result<Option<AccountRow>, ProjectError> {
+    let known = services.cloud().accounts.glance(id).await?;
     if services.lacks(Mutant::MinVersionIsIgnored) {
-        return Some(known);
+        return Ok(known);
     }
-    eventing::fresh(&services, id, known, min_version).await.ok()
+    eventing::fresh(&services, id, known, min_version).await
 }
 
 /// Drives what is under way for too long, as the scheduled function does.

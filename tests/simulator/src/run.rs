@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aggregate::{AggregateId, CorrelationId, Version};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use domain::AccountRow;
+use eventing::ProjectError;
 use serde_json::Value;
 
 use crate::{
@@ -64,8 +65,8 @@ enum Ended {
     Request(Answer),
     Published(Option<usize>),
     Done(bool),
-    /// The row that a reader was shown, if any; nothing where the read failed.
-    Read(Option<Option<Box<AccountRow>>>),
+    /// The row that a reader was shown, if any.
+    Read(Result<Option<AccountRow>, ProjectError>),
 }
 
 struct Invocation {
@@ -267,8 +268,8 @@ impl Run {
                 let is_parked = delivery.failures >= TRIES;
                 if is_parked { self.parked.push(*delivery) } else { self.deliveries.push(*delivery) }
             }
-            (Work::Read { id, min_version }, Some(Ended::Read(Some(row)))) => {
-                self.services.shared().check_read(id, min_version, row.as_deref());
+            (Work::Read { id, min_version }, Some(Ended::Read(Ok(row)))) => {
+                self.services.shared().check_read(id, min_version, row.as_ref());
             }
             (Work::Sweep | Work::Read { .. }, _) => {}
         }
@@ -346,8 +347,7 @@ impl Run {
     fn begin_read(&mut self) {
         let Some(place) = self.pick(self.known.len()) else { return };
         let ((id, min_version), services) = (self.known[place], self.services.deployed());
-        let read =
-            async move { Ended::Read(functions::read(services, id, min_version).await.map(|row| row.map(Box::new))) };
+        let read = async move { Ended::Read(functions::read(services, id, min_version).await) };
         self.begin(Work::Read { id, min_version }, read);
     }
 
