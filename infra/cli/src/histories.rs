@@ -165,7 +165,11 @@ fn bar(what: &str, commits_about: u64) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
-    use aggregate::AggregateId;
+    use std::{cell::Cell, collections::BTreeSet};
+
+    use ::tests::{Engine, command, deposited, opened};
+    use aggregate::{AggregateId, Timestamp};
+    use eventing::{EventStore, RecordedEvent, System};
     use uuid::Uuid;
 
     use super::*;
@@ -185,6 +189,55 @@ mod tests {
         assert_eq!(Bookmark::open(file(), 4).place(0), Ok(None), "other parts begin anew");
         second.done().unwrap();
         assert_eq!(Bookmark::open(file(), 3).place(0), Ok(None));
+    }
+
+    /// Aggregates with so many commits each: several pages of a scan.
+    const AGGREGATES: u128 = 800;
+    const COMMITS: u64 = 5;
+
+    #[tokio::test]
+    async fn a_run_that_was_stopped_goes_on_at_its_place_and_leaves_nothing_out() {
+        let engine = Engine::start().await;
+        let store = DynamoEventStore::new(engine.client.clone(), "events");
+        let commit = |(id, version)| {
+            let aggregate_id = AggregateId(Uuid::from_u128(id));
+            let event = if version == 1 { opened() } else { deposited(100) };
+            Commit {
+                aggregate_id,
+                aggregate_type: "Account".to_owned(),
+                version,
+                created_at: Timestamp::from_micros(1_763_891_400_000_000),
+                metadata: command(aggregate_id, (), None).metadata,
+                command_digest: None,
+                events: vec![RecordedEvent::new(&event, &System).unwrap()],
+                state: None,
+            }
+        };
+        let all = (0..AGGREGATES).flat_map(|id| (1..=COMMITS).map(move |version| (id, version)));
+        let append = async |commit: Commit| store.append(&commit).await.unwrap();
+        stream::iter(all.map(commit)).map(append).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = || Some(folder.path().join("bookmark.json"));
+        let (part, bar) = (Part { number: 0, of: 1 }, ProgressBar::hidden());
+        let got: RefCell<BTreeMap<AggregateId, BTreeSet<u64>>> = RefCell::default();
+        let stop_after = Cell::new(AGGREGATES * 2 / 3);
+        let work = async |history: History| -> Result<(), Error> {
+            stop_after.set(stop_after.get().checked_sub(1).ok_or("stopped")?);
+            let versions = history.commits.iter().map(|commit| commit.version);
+            got.borrow_mut().entry(history.aggregate_id).or_default().extend(versions);
+            Ok(())
+        };
+        let first = each_of(&store, part, &Bookmark::open(file(), 1), &bar, &work).await;
+        assert_eq!(first.unwrap_err().to_string(), "stopped");
+        stop_after.set(u128::MAX);
+        let seen = each_of(&store, part, &Bookmark::open(file(), 1), &bar, &work).await.unwrap();
+
+        let commits = u64::try_from(AGGREGATES).unwrap() * COMMITS;
+        assert!((1..commits).contains(&seen.commits), "{} of {commits} were read once more", seen.commits);
+        let (got, whole) = (got.into_inner(), (1..=COMMITS).collect::<BTreeSet<_>>());
+        assert_eq!(got.len(), usize::try_from(AGGREGATES).unwrap());
+        assert!(got.values().all(|versions| *versions == whole));
     }
 
     #[test]
