@@ -39,6 +39,11 @@ pub fn role_arn(role: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT_ID}:role/{role}")
 }
 
+/// The ARN of an alarm.
+pub fn alarm_arn(alarm: &str) -> String {
+    format!("arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:{alarm}")
+}
+
 /// The ARN of a log group, which stands for the streams in it.
 pub fn log_group_arn(group: &str) -> String {
     format!("arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}:*")

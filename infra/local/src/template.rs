@@ -4,6 +4,7 @@
 //! either known to make no difference here (`template/properties.rs` has the lists) or refused, by name and with its place.
 //! So a template that starts here has nothing in it that was quietly left out.
 
+mod conditions;
 mod directory;
 mod intrinsics;
 mod model;
@@ -18,6 +19,7 @@ pub use model::{
     Table, Target, Template,
 };
 
+use conditions::Conditions;
 use directory::Directory;
 use reader::Reader;
 use serde_json::{Map, Value};
@@ -31,7 +33,6 @@ const SECTIONS: &[&str] = &[
     "Description",
     "Metadata",
     "Parameters",
-    // A condition that matters is refused where it is used: neither `Fn::If` nor the `Condition` of a resource is played.
     "Conditions",
     "Globals",
     "Resources",
@@ -40,7 +41,7 @@ const SECTIONS: &[&str] = &[
 
 /// What a resource may have beside its properties.
 const RESOURCE_KEYS: &[&str] =
-    &["Type", "Properties", "Metadata", "DeletionPolicy", "UpdateReplacePolicy", "DependsOn"];
+    &["Type", "Condition", "Properties", "Metadata", "DeletionPolicy", "UpdateReplacePolicy", "DependsOn"];
 
 /// Resources that make no difference to one user on one machine: permissions between services, logs, alarms and archives.
 const IGNORED_TYPES: &[&str] = &[
@@ -112,20 +113,58 @@ fn parse(text: &str) -> Result<Template, Refused> {
 
     let none = Map::new();
     let section = |name: &str| sections.get(name).and_then(Value::as_object).unwrap_or(&none);
-    let (parameters, globals, resources) = (section("Parameters"), section("Globals"), section("Resources"));
-    only_known(globals, &["Function", "HttpApi"], &Place::section("Globals"))?;
+    let (parameters, resources) = (section("Parameters"), section("Resources"));
+    let conditions = Conditions { conditions: section("Conditions"), parameters };
+    let globals = chosen(&conditions, section("Globals"), &Place::section("Globals"))?;
+    only_known(&globals, &["Function", "HttpApi"], &Place::section("Globals"))?;
+    let resources = played(&conditions, resources)?;
+    let (globals, resources) = (&globals, &resources);
     let reader = Reader { parameters, globals, resources, directory: Directory::of(resources, parameters)? };
 
     let mut template = Template { contract: section("Metadata").get("OpenApi").cloned(), ..Template::default() };
-    for (logical_id, resource) in resources {
-        let place = Place::resource(logical_id);
-        only_known(resource.as_object().ok_or_else(|| place.refuse("is no resource"))?, RESOURCE_KEYS, &place)?;
-        if !IGNORED_TYPES.contains(&resource.get("Type").and_then(Value::as_str).unwrap_or_default()) {
-            reader.add(&mut template, logical_id, resource)?;
-        }
+    for (logical_id, resource) in resources.iter().filter(|(_, resource)| !is_ignored(resource)) {
+        reader.add(&mut template, logical_id, resource)?;
     }
     template.routes.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
     Ok(template)
+}
+
+fn is_ignored(resource: &Value) -> bool {
+    IGNORED_TYPES.contains(&resource.get("Type").and_then(Value::as_str).unwrap_or_default())
+}
+
+/// The resources that there are, without conditions; what is ignored stays as it is.
+fn played(conditions: &Conditions<'_>, resources: &Map<String, Value>) -> Result<Map<String, Value>, Refused> {
+    let mut played = Map::new();
+    for (logical_id, resource) in resources {
+        let place = Place::resource(logical_id);
+        let object = resource.as_object().ok_or_else(|| place.refuse("is no resource"))?;
+        only_known(object, RESOURCE_KEYS, &place)?;
+        if is_ignored(resource) {
+            played.insert(logical_id.clone(), resource.clone());
+            continue;
+        }
+        let there_is = match object.get("Condition") {
+            Some(Value::String(name)) => conditions.holds(name, &place)?,
+            _ => true,
+        };
+        if there_is {
+            played.insert(logical_id.clone(), Value::Object(chosen(conditions, object, &place)?));
+        }
+    }
+    Ok(played)
+}
+
+fn chosen(
+    conditions: &Conditions<'_>,
+    object: &Map<String, Value>,
+    place: &Place,
+) -> Result<Map<String, Value>, Refused> {
+    let choose = |(key, value): (&String, &Value)| {
+        let value = conditions.choose(value, &place.child(key))?;
+        Ok(value.map(|value| (key.clone(), value)))
+    };
+    object.iter().map(choose).filter_map(Result::transpose).collect()
 }
 
 fn only_known(object: &Map<String, Value>, known: &[&str], place: &Place) -> Result<(), Refused> {

@@ -101,6 +101,7 @@ impl Scope<'_> {
             ("AWS::DynamoDB::Table", "StreamArn") => Ok(names::stream_arn(&name)),
             ("AWS::IAM::Role", "Arn") => Ok(names::role_arn(&name)),
             ("AWS::Logs::LogGroup", "Arn") => Ok(names::log_group_arn(&name)),
+            ("AWS::CloudWatch::Alarm", "Arn") => Ok(names::alarm_arn(&name)),
             ("AWS::Events::EventBus", "Arn") => Ok(names::bus_arn(&name)),
             ("AWS::Events::EventBus", "Name") | ("AWS::SQS::Queue", "QueueName") => Ok(name),
             ("AWS::SQS::Queue", "Arn") => Ok(names::queue_arn(&name)),
@@ -143,7 +144,8 @@ pub fn physical_name(logical_id: &str, resource: &Value, parameters: &Map<String
     Ok(binary.unwrap_or(logical_id).to_owned())
 }
 
-fn only_entry(object: &Map<String, Value>) -> Option<(&str, &Value)> {
+/// The one entry of an object that has one: the form of an intrinsic function.
+pub fn only_entry(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     let mut entries = object.iter();
     match (entries.next(), entries.next()) {
         (Some((key, value)), None) => Some((key, value)),

@@ -316,7 +316,7 @@ pub struct Table {
     pub global_secondary_indexes: Option<Value>,
     pub billing_mode: Option<Value>,
     pub provisioned_throughput: Option<Value>,
-    pub deletion_protection_enabled: Option<Value>,
+    pub deletion_protection_enabled: Option<Scalar>,
     pub resource_policy: Option<ResourcePolicy>,
     #[serde(rename = "StreamSpecification")]
     pub stream: Option<StreamSpecification>,

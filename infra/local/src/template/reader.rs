@@ -256,12 +256,13 @@ fn read_table(name: String, table: properties::Table) -> Table {
     let mut create = json!({
         "TableName": name, "AttributeDefinitions": table.attribute_definitions, "KeySchema": table.key_schema,
     });
+    let protected = table.deletion_protection_enabled.map(|is| json!(String::from(is) == "true"));
     let optional = [
         ("LocalSecondaryIndexes", table.local_secondary_indexes),
         ("GlobalSecondaryIndexes", table.global_secondary_indexes),
         ("BillingMode", table.billing_mode),
         ("ProvisionedThroughput", table.provisioned_throughput),
-        ("DeletionProtectionEnabled", table.deletion_protection_enabled),
+        ("DeletionProtectionEnabled", protected),
         ("StreamSpecification", stream),
     ];
     for (key, value) in optional {

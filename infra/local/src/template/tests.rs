@@ -128,12 +128,14 @@ fn what_is_not_played_is_refused_by_name_and_place() {
             "Resources.Worker.Properties.Events.New.Properties.EventBusName: nowhere is no event bus of this template",
         ),
         ("", "  Machine: { Type: AWS::EC2::Instance }", "does not play resources of type AWS::EC2::Instance"),
-        ("", "Mappings: {}", "the template: Mappings is not known to the local cloud"),
+        ("      Timeout: !If [A, 10, 1]", "Conditions: { A: !Condition B, B: !Not [!Condition A] }", "leads to itself"),
         (
-            "      Timeout: !If [Slow, 10, 1]",
-            "Conditions: { Slow: !Equals [a, a] }",
-            "Resources.Worker.Properties.Timeout: Fn::If in this form is not known to the local cloud",
+            "",
+            "  Odd: { Type: AWS::SQS::Queue, Condition: C }\nConditions: { C: !Ref Prefix }",
+            "Conditions.C: is no condition",
         ),
+        ("", "Mappings: {}", "the template: Mappings is not known to the local cloud"),
+        ("      Timeout: !If [Slow, 10, 1]", "", "Resources.Worker.Properties.Timeout: there is no condition Slow"),
     ];
     for (properties, rest, expected) in cases {
         let refused = refused(properties, rest);
@@ -147,4 +149,27 @@ fn a_function_without_a_binary_is_refused() {
     assert!(
         parse(text).unwrap_err().to_string().starts_with("Resources.F.Metadata.BuildProperties.Binary: is missing")
     );
+}
+
+#[test]
+fn conditions_choose_by_the_parameters_defaults() {
+    let conditions = "Conditions:
+  Has: !Not [!Equals [!Ref Prefix, '']]
+  Lacks: !Not [!Condition Has]
+  Both: !And [!Condition Has, !Not [!Condition Lacks]]
+  Either: !Or [!Condition Lacks, !Condition Both]";
+    let resources = "  There: { Type: AWS::SQS::Queue, Condition: Either }
+  NotThere: { Type: AWS::EC2::Instance, Condition: Lacks }";
+    let template = parse(&function(
+        "      Timeout: !If [Has, 7, 8]
+      MemorySize: !If [Lacks, 512, !Ref AWS::NoValue]
+      Environment: { Variables: { ONE: !If [Both, !Ref Things, x], OTHER: !If [Lacks, x, !Ref AWS::NoValue] } }",
+        &format!("{resources}\n{conditions}"),
+    ))
+    .unwrap();
+    let worker = &template.functions[0];
+    assert_eq!((worker.timeout.as_secs(), worker.memory_mb), (7, 128));
+    assert_eq!(worker.environment.keys().collect::<Vec<_>>(), ["ONE", "SHARED"]);
+    assert_eq!(worker.environment["ONE"], "p-things");
+    assert_eq!(template.queues, ["Failed", "There"]);
 }
