@@ -46,6 +46,12 @@ fn what_is_a_persons_own_stays_out_of_every_log() {
 
     let (logged, printed) = (logs(folder.path()), cloud.printed().join("\n"));
     assert!(logged.contains("projected") && logged.contains("answered"), "the logs were found");
+    for measure in ["PublishLag", "ProjectionLag"] {
+        assert!(
+            logged.contains(&format!("\"Name\":\"{measure}\",\"Unit\":\"Milliseconds\"")),
+            "{measure} is not measured"
+        );
+    }
     let secret = token.rsplit('.').next().unwrap();
     for canary in ["canary", "73519", "7351942", "93519", secret] {
         assert!(!logged.contains(canary), "a log shows {canary}");

@@ -56,7 +56,8 @@ async fn create(client: &Client, table: &str, name: &str) {
         built.set_key_schema(Some(keys(index))).build().unwrap()
     };
     let global = |index: &Value| {
-        let built = GlobalSecondaryIndex::builder().index_name(text(&index["IndexName"])).projection(projection.clone());
+        let built =
+            GlobalSecondaryIndex::builder().index_name(text(&index["IndexName"])).projection(projection.clone());
         built.set_key_schema(Some(keys(index))).build().unwrap()
     };
     let list = |name: &str| table[name].as_array();

@@ -11,5 +11,5 @@ async fn main() -> Result<(), Error> {
     let store = aws::DynamoEventStore::new(aws::dynamodb()?, aws::required("EVENTS_TABLE")?);
     store.warm_up().await;
     let answer = async |request: Request| Ok::<_, Infallible>(account_commands::handle(&store, &System, request).await);
-    run(service_fn(answer)).await
+    run(service_fn(aws::measured(answer))).await
 }

@@ -2,6 +2,7 @@
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use domain::AccountRow;
+use eventing::System;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let table = aws::CurrentRows::new(dynamodb, aws::required("ACCOUNTS_TABLE")?, "account_id");
     store.warm_up().await;
     let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| -> Result<(), Error> {
-        Ok(aws::project_delivered::<AccountRow>(&store, &table, event.payload).await?)
+        Ok(aws::project_delivered::<AccountRow>(&store, &table, &System, event.payload).await?)
     };
-    run(service_fn(project)).await
+    run(service_fn(aws::measured(project))).await
 }

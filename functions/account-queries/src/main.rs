@@ -18,5 +18,5 @@ async fn main() -> Result<(), Error> {
     };
     queries.store.warm_up().await;
     let answer = async |request: Request| Ok::<_, Infallible>(queries.handle(&System, request).await);
-    run(service_fn(answer)).await
+    run(service_fn(aws::measured(answer))).await
 }

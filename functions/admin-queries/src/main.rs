@@ -15,5 +15,5 @@ async fn main() -> Result<(), Error> {
         cursor_keys: aws::RotatedSecret::new(aws::secrets_manager()?, aws::required("CURSOR_KEYS")?),
     };
     let answer = async |request: Request| Ok::<_, Infallible>(queries.handle(&System, request).await);
-    run(service_fn(answer)).await
+    run(service_fn(aws::measured(answer))).await
 }

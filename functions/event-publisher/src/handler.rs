@@ -6,12 +6,14 @@ use aws_lambda_events::{
     dynamodb::{Event, EventRecord},
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use eventing::{Bus, Entry, Host, publish};
+use eventing::{Bus, Entry, Host, measures, publish};
 use lambda_runtime::Error;
 
 /// The source of what the publisher itself has to say; rules for the bank's events do not match it.
 const OWN_SOURCE: &str = "daybook.event-publisher";
 const UNREADABLE: &str = "StreamRecordUnreadable";
+/// Counter: a stream record could not be read, and was parked.
+const RECORDS_UNREADABLE: &str = "RecordsUnreadable";
 
 /// Publishes a batch.
 ///
@@ -28,7 +30,11 @@ pub async fn handle<B: Bus>(bus: &B, host: &impl Host, event: Event) -> Result<D
         failure.item_identifier.clone_from(unpublished);
         response.batch_item_failures.push(failure);
     }
-    let entries = records.iter().take(published).map(Vec::len).sum::<usize>();
+    let done = records.iter().take(published).flatten();
+    if let Some(oldest) = done.clone().map(|entry| entry.time).min() {
+        aws::measure_lag(measures::PUBLISH_LAG, host, oldest);
+    }
+    let entries = done.count();
     tracing::info!(records = records.len(), published, entries, "published");
     Ok(response)
 }
@@ -43,6 +49,7 @@ fn entries_of<B: Bus>(host: &impl Host, record: EventRecord) -> Result<Vec<Entry
             .collect(),
         Err(unreadable) => {
             let unreadable: &UnreadableRecord = &unreadable;
+            metrics::counter!(RECORDS_UNREADABLE).increment(1);
             tracing::error!(error = unreadable as &dyn std::error::Error, "parking a stream record");
             Ok(vec![Entry::new(OWN_SOURCE, UNREADABLE, host.now(), unreadable)?])
         }

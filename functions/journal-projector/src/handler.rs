@@ -1,7 +1,7 @@
 //! From a bus event to an entry of the journal. An error fails the invocation: the event comes again, and is parked in the end.
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
-use eventing::{EventStore, Host, JournalTable, ProjectError, enter};
+use eventing::{Entered, EventStore, Host, JournalTable, ProjectError, enter, measures};
 use lambda_runtime::Error;
 use serde_json::Value;
 
@@ -24,6 +24,10 @@ pub async fn handle(
         event = recorded.ok_or(ProjectError::NoHistory { aggregate_id, version })?;
     }
     let outcome = enter(journal, &event, host.now()).await?;
+    match outcome {
+        Entered::Before => metrics::counter!(measures::EVENTS_SKIPPED).increment(1),
+        Entered::OnTime | Entered::Late => aws::measure_lag(measures::PROJECTION_LAG, host, event.created_at),
+    }
     let correlation_id = event.metadata.correlation_id.as_str();
     tracing::info!(%aggregate_id, version, correlation_id, ?outcome, "entered");
     Ok(())

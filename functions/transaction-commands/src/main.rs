@@ -12,5 +12,5 @@ async fn main() -> Result<(), Error> {
     store.warm_up().await;
     let answer =
         async |request: Request| Ok::<_, Infallible>(transaction_commands::handle(&store, &System, request).await);
-    run(service_fn(answer)).await
+    run(service_fn(aws::measured(answer))).await
 }

@@ -31,6 +31,11 @@ impl UnderWay for CurrentRows {
 /// A transaction that is older than this and still under way has lost its event, or the function that drove it.
 const RESUMED_AFTER_MICROS: i64 = 60_000_000;
 
+/// Counter: a transaction that had been under way for too long was brought to its end.
+const TRANSACTIONS_RESUMED: &str = "TransactionsResumed";
+/// Counter: one that could not be.
+const TRANSACTIONS_STUCK: &str = "TransactionsStuck";
+
 /// Kept free at the end of an invocation, to say how it ended.
 const ANSWER_MARGIN_MICROS: i64 = 500_000;
 
@@ -75,8 +80,12 @@ pub async fn sweep(
         let page = transactions.page(after.as_ref()).await?;
         for (_, id) in page.rows.iter().filter(|(created_at, _)| *created_at < before) {
             match drive(store, host, *id, deadline).await {
-                Ok(outcome) => tracing::warn!(transaction_id = %id, ?outcome, "resumed"),
+                Ok(outcome) => {
+                    metrics::counter!(TRANSACTIONS_RESUMED).increment(1);
+                    tracing::warn!(transaction_id = %id, ?outcome, "resumed");
+                }
                 Err(error) => {
+                    metrics::counter!(TRANSACTIONS_STUCK).increment(1);
                     tracing::error!(transaction_id = %id, error = &error as &dyn std::error::Error, "not resumed");
                     failed.push(*id);
                 }

@@ -3,8 +3,12 @@
 use aggregate::{Envelope, Row, Unreadable};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use aws_sdk_eventbridge::{Client, primitives::DateTime, types::PutEventsRequestEntry};
-use eventing::{Bus, BusError, Entry, EventStore, ProjectError, PublishLimits, ReadTable, project};
+use eventing::{
+    Bus, BusError, Entry, EventStore, Host, ProjectError, Projected, PublishLimits, ReadTable, measures, project,
+};
 use serde_json::Value;
+
+use crate::measure_lag;
 
 /// The source of every event of the bank.
 pub const SOURCE: &str = "daybook";
@@ -69,10 +73,18 @@ pub fn envelope_of(event: EventBridgeEvent<Value>) -> Result<Envelope, Unreadabl
 pub async fn project_delivered<R: Row>(
     store: &impl EventStore,
     table: &impl ReadTable<R>,
+    host: &impl Host,
     event: EventBridgeEvent<Value>,
 ) -> Result<(), ProjectError> {
     let event = envelope_of(event)?;
     let outcome = project(store, table, &event).await?;
+    match outcome {
+        Projected::Skipped => metrics::counter!(measures::EVENTS_SKIPPED).increment(1),
+        Projected::Applied { from, to } => {
+            measure_lag(measures::PROJECTION_LAG, host, event.created_at);
+            metrics::counter!(measures::GAPS_HEALED).increment(u64::from(to - from > 1));
+        }
+    }
     let correlation_id = event.metadata.correlation_id.as_str();
     tracing::info!(aggregate_id = %event.aggregate_id, version = event.version, correlation_id, ?outcome, "projected");
     Ok(())

@@ -8,7 +8,7 @@
 //! | `stream.rs`, `bus.rs` | stream records in, bus entries out, bus events in and into read models |
 //! | `config.rs` | clients and settings from the environment |
 //! | `secret.rs` | a secret that is rotated |
-//! | `telemetry.rs` | logs |
+//! | `telemetry.rs` | logs and metrics |
 
 mod bus;
 mod config;
@@ -34,4 +34,4 @@ pub use read_table::{CurrentRows, Index, Page, Place, RowHistory};
 pub use repair::{Comparable, Expected, Finding, Keys, Kind, Mode, RowPlace};
 pub use secret::{RotatedSecret, SecretError, Values};
 pub use stream::{UnreadableRecord, commit_of, record_of};
-pub use telemetry::init as init_telemetry;
+pub use telemetry::{init as init_telemetry, measure_lag, measured};

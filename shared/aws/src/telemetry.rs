@@ -1,17 +1,26 @@
 //! Logs: one flat JSON object a line, with the time that Lambda needs to keep the line's level. Never a payload, an amount,
-//! a name or a text that a person wrote.
+//! a name or a text that a person wrote. And measures, as lines of the same log in a form that CloudWatch makes metrics of.
 
-use std::fmt;
+use std::{env, fmt, io, sync::OnceLock};
 
-use eventing::{Host, System};
+use aggregate::Timestamp;
+use eventing::{Host, System, measures};
+use futures_util::{FutureExt, future::Map};
+use metrics::Unit;
+use metrics_cloudwatch_embedded::{Builder, Collector};
 use tracing_subscriber::{
     EnvFilter,
     fmt::{format::Writer, time::FormatTime},
 };
 
-/// Begins logging, at the level that the function's logging configuration says.
+/// The namespace of all metrics; their one dimension is the function's name, which tells stages apart.
+const NAMESPACE: &str = "Daybook";
+
+static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
+
+/// Begins logging, at the level that the function's logging configuration says, and measuring.
 pub fn init() {
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|_| "INFO".to_owned());
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|_| "INFO".to_owned());
     let subscriber = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -22,6 +31,33 @@ pub fn init() {
         .finish();
     // Already set only where a test has set one of its own.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    let function = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    match Builder::new().cloudwatch_namespace(NAMESPACE).with_dimension("FunctionName", function).init() {
+        Ok(collector) => drop(COLLECTOR.set(collector)),
+        Err(error) => tracing::warn!(error = &*error as &dyn std::error::Error, "nothing is measured"),
+    }
+    metrics::describe_histogram!(measures::PUBLISH_LAG, Unit::Milliseconds, "");
+    metrics::describe_histogram!(measures::PROJECTION_LAG, Unit::Milliseconds, "");
+}
+
+/// An invocation that writes what it has measured.
+type Measured<F> = Map<F, fn(<F as Future>::Output) -> <F as Future>::Output>;
+
+/// `handler`, which writes what each invocation has measured at its end: a frozen function writes nothing.
+pub fn measured<E, F: Future>(handler: impl Fn(E) -> F) -> impl Fn(E) -> Measured<F> {
+    move |event| handler(event).map(written)
+}
+
+/// Records under `name` how many milliseconds `since` are past.
+pub fn measure_lag(name: &'static str, host: &impl Host, since: Timestamp) {
+    metrics::histogram!(name).record(since.until(host.now()).as_secs_f64() * 1_000.0);
+}
+
+fn written<T>(outcome: T) -> T {
+    if let Some(Err(error)) = COLLECTOR.get().map(|collector| collector.flush(io::stdout())) {
+        tracing::warn!(%error, "what was measured cannot be written");
+    }
+    outcome
 }
 
 /// Lambda takes a line without a valid RFC 3339 `timestamp` for level INFO (Lambda developer guide, "Log-level filtering").

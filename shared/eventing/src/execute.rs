@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aggregate::{Aggregate, AggregateId, Metadata, Timestamp, Version};
 
-use crate::{AppendError, Commit, EventStore, Host, ReadError, RecordedEvent, Snapshot, commit::digest};
+use crate::{AppendError, Commit, EventStore, Host, ReadError, RecordedEvent, Snapshot, commit::digest, measures};
 
 /// A command and what comes with it.
 #[derive(Debug, Clone)]
@@ -124,9 +124,13 @@ pub async fn execute<A: Aggregate>(
             // 5. Answer.
             Ok(()) => return Ok(Executed { version: commit.last_version(), events, repeated: false }),
             Err(AppendError::Conflict) => {
+                metrics::counter!(measures::CONFLICTS).increment(1);
                 tracing::debug!(aggregate_id = %command.aggregate_id, version = commit.version, attempt, "conflict");
             }
-            Err(unknown @ AppendError::Unknown(_)) => return Err(ExecuteError::Unknown(unknown)),
+            Err(unknown @ AppendError::Unknown(_)) => {
+                metrics::counter!(measures::OUTCOMES_UNKNOWN).increment(1);
+                return Err(ExecuteError::Unknown(unknown));
+            }
             Err(too_large @ AppendError::TooLarge { .. }) => return Err(ExecuteError::TooLarge(too_large)),
         }
     }

@@ -11,6 +11,7 @@
 //! | `journal.rs` | the order in which a reader follows all events, and how none is missed |
 //! | `publish.rs` | recorded events on their way to the bus, entry by entry |
 //! | `host.rs` | time, sleep and randomness |
+//! | `measures.rs` | what is measured, and under which names |
 //! | `memory.rs` | an event store in memory |
 //! | `contract.rs` | what every event store promises, as a test suite |
 
@@ -19,6 +20,7 @@ pub mod contract;
 mod execute;
 mod host;
 mod journal;
+pub mod measures;
 mod memory;
 mod projection;
 mod publish;

@@ -9,15 +9,9 @@ pub const OUTCOMES_UNKNOWN: &str = "OutcomesUnknown";
 pub const ENTRIES_REFUSED: &str = "EntriesRefused";
 /// Milliseconds from the decision of the oldest event of a batch until it is on the bus.
 pub const PUBLISH_LAG: &str = "PublishLag";
-/// Counter: a stream record could not be read, and was parked.
-pub const RECORDS_UNREADABLE: &str = "RecordsUnreadable";
 /// Milliseconds from the decision of an event until it is in a read model.
 pub const PROJECTION_LAG: &str = "ProjectionLag";
 /// Counter: an event was in the read model before.
 pub const EVENTS_SKIPPED: &str = "EventsSkipped";
 /// Counter: an event came before others, which were read from the store.
 pub const GAPS_HEALED: &str = "GapsHealed";
-/// Counter: a transaction that had been under way for too long was brought to its end.
-pub const TRANSACTIONS_RESUMED: &str = "TransactionsResumed";
-/// Counter: a transaction that has been under way for too long could not be brought to its end.
-pub const TRANSACTIONS_STUCK: &str = "TransactionsStuck";

@@ -6,7 +6,7 @@ use std::{future::Future, time::Duration};
 use aggregate::{Envelope, Timestamp};
 use serde::Serialize;
 
-use crate::Host;
+use crate::{Host, measures};
 
 /// One message for the bus.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +127,7 @@ async fn put_all<B: Bus>(bus: &B, host: &impl Host, request: &[(usize, &Entry)])
                 pending.retain(|(_, entry)| match answers.next() {
                     Some(None) => false,
                     refused => {
+                        metrics::counter!(measures::ENTRIES_REFUSED).increment(1);
                         let code = refused.flatten().unwrap_or_else(|| "no answer for the entry".to_owned());
                         tracing::warn!(detail_type = entry.detail_type, code, attempt, "the bus refused an entry");
                         true
