@@ -11,6 +11,7 @@ mod mechanism;
 mod projections;
 mod publishing;
 mod read_models;
+mod runbook;
 mod schema_evolution;
 mod transaction;
 mod transaction_process;
