@@ -5,6 +5,7 @@ mod authorization;
 mod bad_input;
 mod bank;
 mod contract;
+mod cors;
 mod cursors;
 mod faults;
 mod history;

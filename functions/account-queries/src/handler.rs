@@ -38,6 +38,7 @@ impl Queries {
             "GET /accounts/{id}/events" => self.events(&call).await,
             "GET /accounts/{id}/transactions" => self.transactions_of(&call).await,
             "GET /transactions/{id}" => self.transaction(&call).await,
+            "OPTIONS /{proxy+}" => Ok(api::nothing()),
             _ => Err(api::no_such_route(call.method_and_path().1)),
         };
         call.answer(outcome)

@@ -5,6 +5,7 @@
 //! `/_local/environment` with the variables that lead AWS's tools here, `/_local/permissions` with what functions may do and have done, and, where there is a contract, `/openapi.json` and `/` with a page that shows it.
 
 mod authorizer;
+mod cors;
 mod request;
 mod response;
 mod routes;
@@ -17,6 +18,7 @@ use crate::identity::{Identity, Wish};
 use crate::lambda::{Event, Failure, PAYLOAD_BYTES_MAX, Pools};
 use crate::names;
 use crate::policies::Policies;
+use crate::template::Cors;
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::StatusCode;
@@ -41,6 +43,8 @@ pub struct Gateway {
     pub routes: Routes,
     /// An OpenAPI document.
     pub contract: Option<Value>,
+    /// Which pages of other origins may call; without it, none.
+    pub cors: Option<Cors>,
     /// Who lets requests pass, and who makes the tokens for that; where there is none, all pass.
     pub authorizer: Option<(Authorizer, Identity)>,
     /// The variables with which an operator's tools reach the services.
@@ -68,7 +72,11 @@ impl Gateway {
             router =
                 router.route("/openapi.json", get(document).fallback(handle)).route("/", get(page).fallback(handle));
         }
-        let router = router.fallback(handle).with_state(Arc::new(self));
+        let cors = self.cors.as_ref().map(cors::layer).transpose().map_err(std::io::Error::other)?;
+        let mut router = router.fallback(handle).with_state(Arc::new(self));
+        if let Some(cors) = cors {
+            router = router.layer(cors);
+        }
         axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 mod yaml;
 
 pub use model::{
-    AsyncInvoke, Authorizer, BatchRetry, Function, Limit, Route, Rule, Schedule, StartingPosition, StreamMapping,
+    AsyncInvoke, Authorizer, BatchRetry, Cors, Function, Limit, Route, Rule, Schedule, StartingPosition, StreamMapping,
     Table, Target, Template,
 };
 

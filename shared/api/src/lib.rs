@@ -21,7 +21,7 @@ mod problem;
 mod views;
 
 pub use body::{CreateAccountBody, MoneyBody, OverdraftLimitBody, TransactionBody};
-pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response};
+pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response, nothing};
 pub use cursor::CursorKeys;
 pub use openapi::{Example, OpenApi, openapi};
 pub use operations::{OPERATIONS, Operation, no_such_route};

@@ -16,6 +16,8 @@ pub struct Template {
     pub contract: Option<Value>,
     /// The API's default authorizer, where it has one.
     pub authorizer: Option<Authorizer>,
+    /// What pages of other origins may do with the API, where it says so.
+    pub cors: Option<Cors>,
     /// The tables.
     pub tables: Vec<Table>,
     /// From streams to functions.
@@ -79,6 +81,21 @@ pub struct Authorizer {
     pub issuer: String,
     /// Of which a token's `aud` must have one.
     pub audience: Vec<String>,
+}
+
+/// What pages of other origins may do with the HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// Whose pages may call; `*` is everybody's.
+    pub origins: Vec<String>,
+    /// With which methods.
+    pub methods: Vec<String>,
+    /// With which headers.
+    pub headers: Vec<String>,
+    /// Which headers of an answer they see.
+    pub exposed: Vec<String>,
+    /// For how long a browser need not ask again, in seconds.
+    pub max_age_s: u64,
 }
 
 /// A route of the HTTP API.

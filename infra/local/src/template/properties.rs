@@ -174,6 +174,18 @@ pub struct RouteAuth {
 pub struct HttpApi {
     #[serde(default)]
     pub auth: ApiAuth,
+    pub cors_configuration: Option<CorsConfiguration>,
+}
+
+/// `CorsConfiguration` of an HTTP API.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "PascalCase")]
+pub struct CorsConfiguration {
+    pub allow_origins: Vec<String>,
+    pub allow_methods: Vec<String>,
+    pub allow_headers: Vec<String>,
+    pub expose_headers: Vec<String>,
+    pub max_age: u64,
 }
 
 /// `Auth` of an HTTP API.

@@ -3,7 +3,8 @@
 use super::directory::Directory;
 use super::intrinsics::{Scope, physical_name};
 use super::model::{
-    AsyncInvoke, Authorizer, BatchRetry, Function, Limit, Route, Rule, Schedule, StreamMapping, Table, Target, Template,
+    AsyncInvoke, Authorizer, BatchRetry, Cors, Function, Limit, Route, Rule, Schedule, StreamMapping, Table, Target,
+    Template,
 };
 use super::{Place, Refused, merge, properties};
 use crate::names;
@@ -38,6 +39,13 @@ impl Reader<'_> {
             "AWS::Serverless::HttpApi" => {
                 let api: properties::HttpApi = self.properties(resource, "HttpApi", properties::API_IGNORED, &place)?;
                 template.authorizer = read_authorizer(api.auth, &place.child("Auth"))?;
+                template.cors = api.cors_configuration.map(|cors| Cors {
+                    origins: cors.allow_origins,
+                    methods: cors.allow_methods,
+                    headers: cors.allow_headers,
+                    exposed: cors.expose_headers,
+                    max_age_s: cors.max_age,
+                });
             }
             "AWS::DynamoDB::Table" => {
                 let mut table: properties::Table = self.properties(resource, "", properties::TABLE_IGNORED, &place)?;

@@ -16,6 +16,14 @@ use crate::{
 /// An HTTP answer.
 pub type Response = lambda_http::Response<Body>;
 
+/// The answer that has nothing to say: API Gateway adds what a browser asked for.
+#[must_use]
+pub fn nothing() -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 impl Call {
     /// The cursor for the place `next` of this query.
     ///
