@@ -47,10 +47,10 @@ SCOPES = {
 # Read models follow; the journal stays twelve seconds behind.
 PATIENCE_SECONDS = 60
 # What ministack's CloudFormation has no provisioner for.
-NOT_DEPLOYED = {"AWS::Events::Archive"}
+NOT_DEPLOYED = {"AWS::Events::Archive", "AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"}
 # What it takes and does not play.
 NOT_COVERED = (
-    "the bus's archive, the events table's own policy, throttling and the access log of the API, retries, bisecting and dead "
+    "the bus's archive, deployment step by step, CORS, the events table's own policy, throttling and the access log of the API, retries, bisecting and dead "
     "letters of the stream, retries and dead letters of rules, metrics behind alarms"
 )
 # New every time, as in tests/end_to_end/readme.rs.
@@ -223,6 +223,12 @@ def adapt(template):
     left_out = [name for name, resource in resources.items() if resource["Type"] in NOT_DEPLOYED]
     for name in left_out:
         del resources[name]
+    for resource in resources.values():
+        resource.pop("UpdatePolicy", None)  # how CodeDeploy moves an alias
+        # It knows no metric math: the first metric has to stand for all.
+        if metrics := resource.get("Properties", {}).pop("Metrics", None):
+            first = next(metric["MetricStat"] for metric in metrics if "MetricStat" in metric)
+            resource["Properties"].update({**first["Metric"], "Period": first["Period"], "Statistic": "Sum"})
     # `Ref` of a secret is its name there, and its ARN on AWS.
     secrets = [name for name, resource in resources.items() if resource["Type"] == "AWS::SecretsManager::Secret"]
     for name in secrets:
@@ -248,10 +254,11 @@ def adapt(template):
                     "ApiId": {"Ref": api}, "IntegrationType": "AWS_PROXY", "IntegrationUri": integration["uri"],
                     "PayloadFormatVersion": integration["payloadFormatVersion"],
                 }}
+                authorization = {"AuthorizationType": "NONE"} if authorizer == "NONE" else {
+                    "AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{authorizer}"}, "AuthorizationScopes": scopes,
+                }
                 resources[name] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": {
-                    "ApiId": {"Ref": api}, "RouteKey": path if path == "$default" else f"{method} {path}",
-                    "AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{authorizer}"},
-                    "AuthorizationScopes": scopes,
+                    "ApiId": {"Ref": api}, "RouteKey": path if path == "$default" else f"{method} {path}", **authorization,
                     "Target": {"Fn::Sub": f"integrations/${{{name}Integration}}"},
                 }}
     return left_out

@@ -24,15 +24,14 @@ impl Scope<'_> {
                 resolved.collect()
             }
             Value::Object(object) => match only_entry(object) {
-                Some(("Ref", Value::String(name))) => {
-                    let text = self.reference(name, place)?;
-                    let kind = self.parameters.get(name).and_then(|parameter| parameter.get("Type")?.as_str());
-                    Ok(if kind == Some("CommaDelimitedList") {
-                        text.split(',').map(|item| Value::from(item.trim())).collect()
-                    } else {
-                        Value::String(text)
-                    })
-                }
+                Some(("Ref", Value::String(name))) => self.reference(name, place).map(Value::String),
+                Some(("Fn::Split", Value::Array(parts))) => match parts.as_slice() {
+                    [Value::String(by), text] => match self.resolve(text, place)? {
+                        Value::String(text) => Ok(text.split(by.as_str()).map(Value::from).collect()),
+                        _ => Err(place.refuse("Fn::Split wants a text")),
+                    },
+                    _ => Err(place.refuse("Fn::Split wants a delimiter and a text")),
+                },
                 Some(("Fn::Sub", Value::String(text))) => self.substitute(text, place).map(Value::String),
                 Some(("Fn::GetAtt", Value::Array(parts))) => match parts.as_slice() {
                     [Value::String(resource), Value::String(attribute)] => {

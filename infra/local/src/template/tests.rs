@@ -45,9 +45,10 @@ fn the_projects_own_template_is_played_whole() {
 fn variables_refer_to_what_the_resources_are_called_here() {
     let template = parse(&function(
         "      Environment: { Variables: { TABLE: !Ref Things, ARN: !GetAtt Things.Arn, REGION: '${x}', N: 7 } }",
-        "",
+        "  Api: { Type: AWS::Serverless::HttpApi, Properties: { CorsConfiguration: { AllowOrigins: !Split [p, !Ref Prefix] } } }",
     ))
     .unwrap();
+    assert_eq!(template.cors.unwrap().origins, ["", "-"]);
     let environment = &template.functions[0].environment;
     let expected = [
         ("ARN", "arn:aws:dynamodb:us-east-1:000000000000:table/p-things"),
