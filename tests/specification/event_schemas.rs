@@ -61,7 +61,7 @@ fn the_checked_in_schemas_are_what_the_types_say() {
             fs::write(EventSchemas::folder().join(format!("{name}.json")), text).unwrap();
         }
         let checked_in = EventSchemas::read();
-        let advice = "run `UPDATE_CONTRACT=1 cargo test -p tests -- contract event_schemas` and look at the difference";
+        let advice = "run `UPDATE_CONTRACT=1 cargo test -p tests -- contract schemas` and look at the difference";
         assert!(checked_in.get(&name) == Some(&schema), "{name}: {advice}");
     }
 }

@@ -40,6 +40,7 @@ fn each_golden_file_means_what_it_meant() {
     let accounts = check(vec![
         AccountEvent::AccountCreated { owner: owner(), currency },
         AccountEvent::MoneyDeposited { amount, description: description.clone() },
+        AccountEvent::DepositRefused { amount, reason: Refusal::Frozen },
         AccountEvent::MoneyWithdrawn { amount, description: None },
         AccountEvent::AccountClosed {},
         AccountEvent::AccountFrozen {},

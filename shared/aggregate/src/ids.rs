@@ -37,6 +37,13 @@ impl CommandId {
         Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
 
+    /// The command id of the request that the system `source` calls `request_id`. Two systems never meet, nor a system and a user.
+    #[must_use]
+    pub fn of_request(source: &str, request_id: &str) -> Self {
+        let name = format!("request/{}/{source}/{request_id}", source.len());
+        Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+    }
+
     /// The command id of the step `step` of the process `process`: whoever drives the process, however often, means the same
     /// command.
     #[must_use]
@@ -139,6 +146,15 @@ mod tests {
         assert_ne!(id, CommandId::from_key(&user("bob"), "k"));
         assert_ne!(CommandId::from_key(&user("a"), "b/c"), CommandId::from_key(&user("a/b"), "c"));
         assert_ne!(id.creates("Account"), id.creates("Transaction"));
+    }
+
+    #[test]
+    fn one_request_is_one_command_and_two_systems_never_share_one() {
+        let id = CommandId::of_request("payments", "1");
+        assert_eq!(id, CommandId::of_request("payments", "1"));
+        assert_ne!(id, CommandId::of_request("payroll", "1"));
+        assert_ne!(CommandId::of_request("a", "b/c"), CommandId::of_request("a/b", "c"));
+        assert_ne!(id, CommandId::from_key(&UserId::new("payments").unwrap(), "1"));
     }
 
     #[test]

@@ -68,6 +68,15 @@ pub enum AccountCommand {
         /// What the owner reads beside it.
         description: Option<Description>,
     },
+    /// Puts money in that another system brings. A refusal is recorded too: a repetition must not be answered otherwise.
+    ReceiveDeposit {
+        /// Whose account it must be.
+        by: UserId,
+        /// How much.
+        amount: Amount,
+        /// What the owner reads beside it.
+        description: Option<Description>,
+    },
     /// Takes money out.
     WithdrawMoney {
         /// Who asks.
@@ -139,6 +148,13 @@ pub enum AccountEvent {
         /// What the owner reads beside it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<Description>,
+    },
+    /// Another system found that it cannot bring its money in. The request that it made never will.
+    DepositRefused {
+        /// How much it would have been.
+        amount: Amount,
+        /// Why.
+        reason: Refusal,
     },
     /// Money was taken out.
     MoneyWithdrawn {
@@ -257,7 +273,7 @@ pub enum Rejection {
     },
 }
 
-/// Why an account does not take part in a transaction, as recorded.
+/// Why an account does not do what a transaction or another system asks, as recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
@@ -336,6 +352,13 @@ impl Opened {
             Some(balance) if balance <= Account::BALANCE_MINOR_UNITS_MAX => Ok(()),
             Some(_) | None => Err(Rejection::BalanceTooLarge),
         }
+    }
+
+    fn receive(&self, amount: Amount, description: Option<&Description>) -> Vec<AccountEvent> {
+        vec![match self.takes_in(amount) {
+            Ok(()) => AccountEvent::MoneyDeposited { amount, description: description.cloned() },
+            Err(rejection) => AccountEvent::DepositRefused { amount, reason: rejection.into() },
+        }]
     }
 
     fn gives_out(&self, amount: Amount) -> Result<(), Rejection> {
@@ -433,6 +456,9 @@ impl Aggregate for Account {
                 self.owned_by(by)?.takes_in(*amount)?;
                 Ok(vec![AccountEvent::MoneyDeposited { amount: *amount, description: description.clone() }])
             }
+            AccountCommand::ReceiveDeposit { by, amount, description } => {
+                Ok(self.owned_by(by)?.receive(*amount, description.as_ref()))
+            }
             AccountCommand::WithdrawMoney { by, amount, description } => {
                 self.owned_by(by)?.gives_out(*amount)?;
                 Ok(vec![AccountEvent::MoneyWithdrawn { amount: *amount, description: description.clone() }])
@@ -471,6 +497,7 @@ impl Aggregate for Account {
             }
             AccountEvent::AccountCreated { .. }
             | AccountEvent::MoneyDeposited { .. }
+            | AccountEvent::DepositRefused { .. }
             | AccountEvent::MoneyWithdrawn { .. }
             | AccountEvent::AccountCredited(_)
             | AccountEvent::DebitRefused { .. }
@@ -490,6 +517,7 @@ impl AccountEvent {
             | Self::AccountRefunded { amount, .. } => Some(amount.minor()),
             Self::MoneyWithdrawn { amount, .. } | Self::AccountDebited(Leg { amount, .. }) => Some(-amount.minor()),
             Self::AccountCreated { .. }
+            | Self::DepositRefused { .. }
             | Self::AccountClosed {}
             | Self::AccountFrozen {}
             | Self::AccountUnfrozen {}
@@ -526,11 +554,13 @@ impl AccountEvent {
         }
     }
 
-    /// Why the account did not take part in a transaction, if this says so.
+    /// Why the account did not do what was asked, if this says so.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::DebitRefused { reason, .. } | Self::CreditRefused { reason, .. } => Some(*reason),
+            Self::DebitRefused { reason, .. }
+            | Self::CreditRefused { reason, .. }
+            | Self::DepositRefused { reason, .. } => Some(*reason),
             _ => None,
         }
     }
@@ -557,6 +587,7 @@ impl Event for AccountEvent {
         match self {
             Self::AccountCreated { .. } => "AccountCreated",
             Self::MoneyDeposited { .. } => "MoneyDeposited",
+            Self::DepositRefused { .. } => "DepositRefused",
             Self::MoneyWithdrawn { .. } => "MoneyWithdrawn",
             Self::AccountClosed {} => "AccountClosed",
             Self::AccountFrozen {} => "AccountFrozen",

@@ -102,7 +102,7 @@ impl Ledger {
         }
         let is_refund = matches!(decoded, AccountEvent::AccountRefunded { .. });
         let settles = matches!(decoded, AccountEvent::DebitSettled { .. });
-        let refuses = matches!(decoded, AccountEvent::DebitRefused { .. } | AccountEvent::CreditRefused { .. });
+        let refuses = decoded.refusal().is_some();
         assert!(!book.closed || is_refund || settles || refuses, "I10: {} on a closed account", event.event_type);
         match &decoded {
             AccountEvent::MoneyDeposited { amount, .. } => {
@@ -141,6 +141,7 @@ impl Ledger {
             AccountEvent::AccountCreated { .. }
             | AccountEvent::AccountFrozen {}
             | AccountEvent::AccountUnfrozen {}
+            | AccountEvent::DepositRefused { .. }
             | AccountEvent::DebitRefused { .. }
             | AccountEvent::CreditRefused { .. }
             | AccountEvent::DebitSettled { .. } => {}

@@ -4,5 +4,6 @@ mod create;
 mod deposit;
 mod freeze;
 mod overdraft_limit;
+mod receive_deposit;
 mod transaction_legs;
 mod withdraw;
