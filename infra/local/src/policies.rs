@@ -17,7 +17,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use iam_rs::{Arn, Decision, IAMPolicy, IAMRequest, PolicyEvaluator, Principal, PrincipalId};
+use iam_rs::{Arn, Context, ContextValue, Decision, IAMPolicy, IAMRequest, PolicyEvaluator, Principal, PrincipalId};
+use requests::Asked;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,36 +70,39 @@ impl Policies {
         };
         for mapping in &template.mappings {
             for action in STREAM_ACTIONS {
-                policies.decide(
-                    &mapping.function,
-                    &format!("dynamodb:{action}"),
-                    &names::stream_arn(&mapping.table),
-                )?;
+                let asked = Asked::new(format!("dynamodb:{action}"), names::stream_arn(&mapping.table));
+                policies.decide(&mapping.function, &asked)?;
             }
         }
         let of_streams = template.mappings.iter().map(|mapping| (&mapping.function, &mapping.on_failure));
         let of_events = template.functions.iter().map(|function| (&function.name, &function.async_invoke.on_failure));
         for (function, queue) in of_streams.chain(of_events) {
             if let Some(queue) = queue {
-                policies.decide(function, "sqs:SendMessage", &names::queue_arn(queue))?;
+                policies.decide(function, &Asked::new("sqs:SendMessage", names::queue_arn(queue)))?;
             }
         }
         Ok(policies)
     }
 
     /// Whether `caller` may do that; what AWS says where it may not.
-    pub fn decide(&self, caller: &str, action: &str, resource: &str) -> Result<(), String> {
+    pub fn decide(&self, caller: &str, asked: &Asked) -> Result<(), String> {
+        let Asked { action, resource, source } = asked;
         let function = self.of_functions.get(caller);
         let user = format!("arn:aws:sts::{}:assumed-role/{caller}/{caller}", names::ACCOUNT_ID);
         let refused = |reason: &str| {
             Err(format!("User: {user} is not authorized to perform: {action} on resource: {resource} {reason}"))
         };
         let Ok(arn) = Arn::parse(resource) else { return refused("because that is no resource") };
-        let request = IAMRequest::new(Principal::Aws(PrincipalId::String(user.clone())), action, arn);
+        let mut context = Context::new();
+        if let Some(source) = source {
+            context.insert("events:source".to_owned(), ContextValue::StringList(vec![source.clone()]));
+        }
+        let principal = Principal::Aws(PrincipalId::String(user.clone()));
+        let request = IAMRequest::new_with_context(principal, action, arn, context);
         match function.unwrap_or(&self.of_others).evaluate(&request).map(|result| result.decision) {
             Ok(Decision::Allow) => {
                 if function.is_some() {
-                    let [function, action, resource] = [caller, action, resource].map(str::to_owned);
+                    let (function, action, resource) = (caller.to_owned(), action.clone(), resource.clone());
                     self.used().insert(Permission { function, action, resource });
                 }
                 Ok(())
@@ -160,9 +164,9 @@ async fn check(
     let caller = caller(&parts.headers);
     // What is no JSON is refused by the service, which knows how.
     let asked = requests::asked(aws_json::action(&parts.headers), &serde_json::from_slice(&bytes).unwrap_or_default());
-    for (action, resource) in asked {
-        if let Err(refused) = policies.decide(caller, &action, &resource) {
-            console.notice(&format!("{caller} may not {action} on {resource}"));
+    for asked in asked {
+        if let Err(refused) = policies.decide(caller, &asked) {
+            console.notice(&format!("{caller} may not {} on {}", asked.action, asked.resource));
             let kind = "com.amazon.coral.service#AccessDeniedException";
             return aws_json::error(StatusCode::BAD_REQUEST, kind, &refused);
         }
@@ -227,14 +231,15 @@ mod tests {
                 assert!(action.starts_with("xray:"), "{function} may {action} on everything");
                 continue;
             }
-            assert_eq!(all.decide(function, action, resource), Ok(()));
+            let asked = Asked::new(action, resource);
+            assert_eq!(all.decide(function, &asked), Ok(()));
             let mut less = of_the_bank();
             let role = template.functions.iter().find(|of| of.name == *function).unwrap().role.clone().unwrap();
             without(less.roles.get_mut(&role).unwrap(), permission);
             match Policies::new(&less) {
                 // Lambda itself would miss it.
                 Err(refused) => assert!(refused.contains(action), "{refused}"),
-                Ok(less) => assert!(less.decide(function, action, resource).is_err(), "{permission:?}"),
+                Ok(less) => assert!(less.decide(function, &asked).is_err(), "{permission:?}"),
             }
         }
     }
@@ -245,11 +250,26 @@ mod tests {
         let events = names::table_arn("events");
         for action in ["UpdateItem", "DeleteItem", "BatchWriteItem"] {
             for caller in ["account-commands", "operator"] {
-                let refused = policies.decide(caller, &format!("dynamodb:{action}"), &events).unwrap_err();
+                let asked = Asked::new(format!("dynamodb:{action}"), &events);
+                let refused = policies.decide(caller, &asked).unwrap_err();
                 assert!(refused.contains("explicit deny"), "{refused}");
             }
         }
-        assert_eq!(policies.decide("operator", "dynamodb:DeleteItem", &names::table_arn("accounts")), Ok(()));
+        let asked = Asked::new("dynamodb:DeleteItem", names::table_arn("accounts"));
+        assert_eq!(policies.decide("operator", &asked), Ok(()));
+    }
+
+    #[test]
+    fn a_function_speaks_for_itself_alone() {
+        let policies = Policies::new(&of_the_bank()).unwrap();
+        let says = |caller: &str, source: &str| {
+            let put = Asked::new("events:PutEvents", names::bus_arn("daybook"));
+            policies.decide(caller, &Asked { source: Some(source.to_owned()), ..put }).is_ok()
+        };
+        assert!(says("event-publisher", "daybook") && says("event-publisher", "daybook.event-publisher"));
+        assert!(says("bus-commands", "daybook.bus-commands"));
+        assert!(!says("bus-commands", "daybook") && !says("bus-commands", "payments"));
+        assert!(!says("event-publisher", "payments") && !says("account-commands", "daybook"));
     }
 
     #[test]
@@ -258,7 +278,7 @@ mod tests {
         template.functions[0].role = None;
         let function = template.functions[0].name.clone();
         let policies = Policies::new(&template).unwrap();
-        assert!(policies.decide(&function, "dynamodb:Query", &names::table_arn("events")).is_err());
+        assert!(policies.decide(&function, &Asked::new("dynamodb:Query", names::table_arn("events"))).is_err());
     }
 
     #[test]

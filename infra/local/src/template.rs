@@ -43,9 +43,11 @@ const SECTIONS: &[&str] = &[
 const RESOURCE_KEYS: &[&str] =
     &["Type", "Condition", "Properties", "Metadata", "DeletionPolicy", "UpdateReplacePolicy", "DependsOn"];
 
-/// Resources that make no difference to one user on one machine: permissions between services, logs, alarms and archives.
+/// Resources that make no difference to one user on one machine: permissions between services and for other accounts (here is
+/// one), logs, alarms and archives.
 const IGNORED_TYPES: &[&str] = &[
     "AWS::Events::Archive",
+    "AWS::Events::EventBusPolicy",
     "AWS::SQS::QueuePolicy",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",

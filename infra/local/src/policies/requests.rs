@@ -5,35 +5,57 @@ use crate::names;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The actions on resources that a request to do `target` needs. Nothing for what is no request at all.
-pub fn asked(target: &str, body: &Value) -> BTreeSet<(String, String)> {
+/// An action on a resource, with what the conditions of policies look at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    /// For example `dynamodb:GetItem`.
+    pub action: String,
+    /// An ARN.
+    pub resource: String,
+    /// `events:source`: who an event says it is from.
+    pub source: Option<String>,
+}
+
+impl Asked {
+    /// What no condition looks at.
+    pub fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
+        Self { action: action.into(), resource: resource.into(), source: None }
+    }
+}
+
+/// What a request to do `target` needs. Nothing for what is no request at all.
+pub fn asked(target: &str, body: &Value) -> BTreeSet<Asked> {
     let (service, operation) = target.split_once('.').unwrap_or_default();
     match service {
         "DynamoDB_20120810" => of_dynamodb(operation, body),
-        "DynamoDBStreams_20120810" => [(format!("dynamodb:{operation}"), text(body, "StreamArn"))].into(),
+        "DynamoDBStreams_20120810" => [Asked::new(format!("dynamodb:{operation}"), text(body, "StreamArn"))].into(),
         "AWSEvents" => {
             let entries = body["Entries"].as_array().into_iter().flatten();
             let bus = |entry: &Value| entry["EventBusName"].as_str().unwrap_or("default").to_owned();
-            entries.map(|entry| (format!("events:{operation}"), arn(&bus(entry), names::bus_arn))).collect()
+            let asked = |entry: &Value| Asked {
+                source: entry["Source"].as_str().map(str::to_owned),
+                ..Asked::new(format!("events:{operation}"), arn(&bus(entry), names::bus_arn))
+            };
+            entries.map(asked).collect()
         }
         "secretsmanager" => {
-            [(format!("{service}:{operation}"), arn(&text(body, "SecretId"), names::secret_arn))].into()
+            [Asked::new(format!("{service}:{operation}"), arn(&text(body, "SecretId"), names::secret_arn))].into()
         }
         "AmazonSQS" => {
             let (url, name) = (text(body, "QueueUrl"), text(body, "QueueName"));
             let queue = url.rsplit('/').next().filter(|last| !last.is_empty()).unwrap_or(&name);
-            [(format!("sqs:{operation}"), names::queue_arn(queue))].into()
+            [Asked::new(format!("sqs:{operation}"), names::queue_arn(queue))].into()
         }
         _ => BTreeSet::new(),
     }
 }
 
-fn of_dynamodb(operation: &str, body: &Value) -> BTreeSet<(String, String)> {
+fn of_dynamodb(operation: &str, body: &Value) -> BTreeSet<Asked> {
     let action = |name: &str| format!("dynamodb:{name}");
     match operation {
         "BatchGetItem" | "BatchWriteItem" => {
             let tables = body["RequestItems"].as_object().into_iter().flatten();
-            tables.map(|(table, _)| (action(operation), arn(table, names::table_arn))).collect()
+            tables.map(|(table, _)| Asked::new(action(operation), arn(table, names::table_arn))).collect()
         }
         // A transaction needs what each of its parts would need alone.
         "TransactWriteItems" | "TransactGetItems" => {
@@ -41,7 +63,8 @@ fn of_dynamodb(operation: &str, body: &Value) -> BTreeSet<(String, String)> {
             let parts = items.filter_map(Value::as_object).flatten();
             let name =
                 |part: &str| if part == "ConditionCheck" { "ConditionCheckItem".into() } else { format!("{part}Item") };
-            parts.map(|(part, of)| (action(&name(part)), arn(&text(of, "TableName"), names::table_arn))).collect()
+            let table = |of: &Value| arn(&text(of, "TableName"), names::table_arn);
+            parts.map(|(part, of)| Asked::new(action(&name(part)), table(of))).collect()
         }
         _ => {
             let table = arn(&text(body, "TableName"), names::table_arn);
@@ -49,7 +72,7 @@ fn of_dynamodb(operation: &str, body: &Value) -> BTreeSet<(String, String)> {
                 Some(index) => format!("{table}/index/{index}"),
                 None => table,
             };
-            [(action(operation), resource)].into()
+            [Asked::new(action(operation), resource)].into()
         }
     }
 }
@@ -98,9 +121,16 @@ mod tests {
             ("", Value::Null, vec![]),
         ];
         for (target, body, expected) in cases {
-            let expected =
-                expected.into_iter().map(|(action, resource)| (action.to_owned(), resource.clone())).collect();
+            let expected = expected.into_iter().map(|(action, resource)| Asked::new(action, resource)).collect();
             assert_eq!(asked(target, &body), expected, "{target}");
         }
+    }
+
+    #[test]
+    fn each_entry_says_who_it_is_from() {
+        let entries = ["a", "b"].map(|source| json!({ "EventBusName": "x", "Source": source }));
+        let asked = asked("AWSEvents.PutEvents", &json!({ "Entries": entries }));
+        let sources: Vec<_> = asked.iter().filter_map(|asked| asked.source.as_deref()).collect();
+        assert_eq!(sources, ["a", "b"]);
     }
 }

@@ -60,8 +60,9 @@ fn long_form(tag: &str, value: Value) -> Result<Value, String> {
         ("!GetAtt", parts) => Ok(json!({ "Fn::GetAtt": parts })),
         ("!Sub", text) => Ok(json!({ "Fn::Sub": text })),
         ("!Condition", name) => Ok(json!({ "Condition": name })),
-        ("!Split", parts) => Ok(json!({ "Fn::Split": parts })),
-        ("!If" | "!Not" | "!Equals" | "!And" | "!Or", parts) => Ok(json!({ format!("Fn::{}", &tag[1..]): parts })),
+        ("!If" | "!Not" | "!Equals" | "!And" | "!Or" | "!Split", parts) => {
+            Ok(json!({ format!("Fn::{}", &tag[1..]): parts }))
+        }
         (other, _) => Err(format!("uses {other}, which the local cloud does not know")),
     }
 }
