@@ -9,6 +9,7 @@ mod cors;
 mod cursors;
 mod faults;
 mod history;
+mod integrators;
 mod invocations;
 mod local_cloud;
 mod logs;

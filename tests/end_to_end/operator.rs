@@ -357,6 +357,25 @@ async fn an_event_that_functions_fail_on_is_a_dead_letter_each_and_can_be_redriv
 }
 
 #[test]
+fn a_request_of_another_system_is_not_redriven_but_taken_out() {
+    let cloud = Cloud::start();
+    let operator = Operator::of(&cloud);
+    cloud.put_event("payments", "DepositRequested", &json!({ "amount": "1" }));
+    let parked = cloud.wait_for_line("in dead-letters");
+    assert!(parked.contains("DepositRequestUnreadable"), "{parked}");
+    let (_, letters) = operator.ask(&["dead-letters", "list"]);
+    assert_eq!(
+        (letters.len(), &letters[0]["about"], &letters[0]["source"]),
+        (1, &json!("request"), &json!("payments"))
+    );
+    let id = letters[0]["id"].as_str().unwrap();
+    let (code, answers) = operator.ask(&["dead-letters", "redrive", "--all"]);
+    assert!(code == Some(1) && answers[0]["error"].as_str().unwrap().contains("payments repeats it"), "{answers:?}");
+    assert_eq!(operator.ask(&["dead-letters", "delete", id]), (Some(0), vec![json!({ "id": id })]));
+    assert_eq!(operator.ask(&["dead-letters", "list"]), (Some(0), vec![]));
+}
+
+#[test]
 fn what_cannot_be_done_is_said_in_one_line() {
     let cloud = Cloud::start();
     let operator = Operator::of(&cloud);

@@ -44,6 +44,14 @@ fn use_everything(cloud: &Cloud, round: u64) {
     let begun = [(); 2].map(|()| cloud.post_once("/transactions", &key, &order));
     let transaction = begun[1].header("location").to_owned();
     cloud.eventually(&transaction, |answer| answer.body["status"] == "completed");
+    // Another system's request, and once more when it is recorded.
+    let request = json!({
+        "request_id": format!("r-{round}"), "account_id": id, "owner": "alice", "amount": "1", "currency": "EUR",
+    });
+    for _ in 0..2 {
+        cloud.put_event("payments", "DepositRequested", &request);
+        cloud.eventually(&account, |answer| answer.body["version"] == 12);
+    }
     let lists =
         ["", "?min_version=9", "/statement", "/statement?from=2026-01-01T00:00:00Z", "/events", "/transactions"];
     for path in lists.map(|list| format!("{account}{list}")).iter().chain([&"/accounts".to_owned()]) {

@@ -3,6 +3,7 @@
 
 mod account;
 mod arbitrary_input;
+mod bus_commands;
 mod commands;
 mod contract;
 mod event_schemas;
@@ -11,6 +12,7 @@ mod mechanism;
 mod projections;
 mod publishing;
 mod read_models;
+mod request_schemas;
 mod runbook;
 mod schema_evolution;
 mod transaction;

@@ -251,6 +251,20 @@ impl Cloud {
         })
     }
 
+    /// Puts an event on the bus, as another system does.
+    pub fn put_event(&self, source: &str, detail_type: &str, detail: &Value) {
+        let entry = serde_json::json!({
+            "EventBusName": "daybook", "Source": source, "DetailType": detail_type, "Detail": detail.to_string(),
+        });
+        let mut answer = ureq::post(self.url_of("EventBridge"))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", "AWSEvents.PutEvents")
+            .send(serde_json::json!({ "Entries": [entry] }).to_string())
+            .unwrap();
+        let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+        assert_eq!(answer["FailedEntryCount"], 0, "{answer}");
+    }
+
     /// Opens an account and gives its path.
     #[must_use]
     pub fn open_account(&self, currency: &str) -> String {

@@ -1,6 +1,10 @@
 //! The checked-in JSON Schemas of the events.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -14,10 +18,26 @@ impl EventSchemas {
         crate::repository().join("infra/schemas")
     }
 
+    /// The folder with what other systems ask for, and are answered.
+    #[must_use]
+    pub fn folder_of_requests() -> PathBuf {
+        Self::folder().join("requests")
+    }
+
     /// Reads them.
     #[must_use]
     pub fn read() -> Self {
-        let files = fs::read_dir(Self::folder()).unwrap().map(|file| file.unwrap().path());
+        Self::of(&Self::folder())
+    }
+
+    /// Reads those of requests and their answers, which are called by their types.
+    #[must_use]
+    pub fn of_requests() -> Self {
+        Self::of(&Self::folder_of_requests())
+    }
+
+    fn of(folder: &Path) -> Self {
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
         let schemas = files.filter_map(|path| {
             let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
             Some((name, serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()))

@@ -139,14 +139,15 @@ fn a_bus_event() -> Vec<u8> {
     json!({ "detail-type": "AccountCreated", "source": "daybook", "detail": an_envelope() }).to_string().into()
 }
 
-/// What the bus may hand to a projector and to the process manager.
+/// What the bus may hand to a projector and to the process manager; and to who takes requests of other systems, and answers each.
 pub fn bus_event(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<EventBridgeEvent<Value>>(bytes) else { return };
     let (store, host, table) = (MemoryStore::default(), StillHost::default(), MemoryTable::<AccountRow>::default());
     runtime().block_on(async {
         drop(aws::project_delivered(&store, &table, &StillHost::default(), event.clone()).await);
         let deadline = aggregate::Timestamp::MAX;
-        drop(transaction_process::begun(&store, &host, event, deadline).await);
+        drop(transaction_process::begun(&store, &host, event.clone(), deadline).await);
+        assert!(bus_commands::handle(&store, &Takes, &host, event, deadline).await.is_ok());
     });
 }
 

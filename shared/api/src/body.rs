@@ -134,7 +134,7 @@ impl TransactionBody {
 }
 
 /// The money and the text, each in its type, or every mistake.
-fn money(
+pub(crate) fn money(
     amount: &str,
     code: &str,
     description: Option<String>,
@@ -161,7 +161,7 @@ fn a_currency(schema: &mut Schema) {
 }
 
 /// Says in a schema what [`Amount::parse`] takes.
-fn an_amount(schema: &mut Schema) {
+pub(crate) fn an_amount(schema: &mut Schema) {
     by_decimals(schema, "(?!0(\\.0*)?$)");
 }
 
@@ -208,7 +208,7 @@ pub(crate) fn parse<T: DeserializeOwned>(content_type: Option<&HeaderValue>, bod
 }
 
 /// What serde says, in words for a client and without quoting what was sent.
-fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+pub(crate) fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     if !error.inner().is_data() {
         return Problem::malformed_json(&format!("It stops being JSON at column {}.", error.inner().column()));
     }

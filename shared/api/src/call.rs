@@ -174,9 +174,7 @@ impl Call {
     /// When the answer is no longer of use.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
-        let deadline_millis = self.request.lambda_context_ref().map_or(0, |context| context.deadline);
-        let micros = i64::try_from(deadline_millis).unwrap_or(i64::MAX).saturating_mul(1_000);
-        Timestamp::from_micros(micros.saturating_sub(ANSWER_MARGIN_MICROS))
+        deadline(self.request.lambda_context_ref().map_or(0, |context| context.deadline))
     }
 
     /// How many rows the page may have.
@@ -260,6 +258,13 @@ impl Call {
     fn query(&self, name: &str) -> Option<&str> {
         self.request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
     }
+}
+
+/// When no new attempt begins any more in an invocation that Lambda ends at `millis`, in milliseconds since 1970.
+#[must_use]
+pub fn deadline(millis: u64) -> Timestamp {
+    let micros = i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000);
+    Timestamp::from_micros(micros.saturating_sub(ANSWER_MARGIN_MICROS))
 }
 
 fn invalid_parameter(name: &'static str, must: &str) -> Problem {

@@ -6,12 +6,14 @@
 //! | `call.rs` | one request: who calls, with which headers, parameters and body |
 //! | `call/answer.rs` | what goes back |
 //! | `body.rs` | request bodies as commands of the bank |
+//! | `bus.rs` | requests of other systems, which come over the bus, and their answers |
 //! | `views.rs` | what answers look like |
 //! | `problem.rs` | every error a client can see, by RFC 9457 |
 //! | `cursor.rs` | places in lists |
 //! | `operations.rs`, `openapi.rs` | every operation in one table, and the contract that is made from it |
 
 mod body;
+mod bus;
 mod call;
 mod cursor;
 mod id;
@@ -21,7 +23,10 @@ mod problem;
 mod views;
 
 pub use body::{CreateAccountBody, MoneyBody, OverdraftLimitBody, TransactionBody};
-pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response, nothing};
+pub use bus::{
+    Asked, Deposit, DepositRequestAccepted, DepositRequestRefused, DepositRequested, NoRequestId, RequestId,
+};
+pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response, deadline, nothing};
 pub use cursor::CursorKeys;
 pub use openapi::{Example, OpenApi, openapi};
 pub use operations::{OPERATIONS, Operation, no_such_route};

@@ -1,7 +1,7 @@
 //! Every error that a client can see, as `application/problem+json` (RFC 9457). Its `type` is stable: clients branch on it.
 //! Nothing of the inside (table names, stack frames, library messages) goes into one; that goes to the log.
 
-use domain::{Amount, Rejection, TransactionRejection};
+use domain::{Amount, Refusal, Rejection, TransactionRejection};
 use eventing::{ExecuteError, ProjectError, ReadError, TableError};
 use lambda_http::http::{StatusCode, Uri};
 use problem_details::ProblemDetails;
@@ -177,6 +177,12 @@ impl Problem {
         Self::new(&WRONG_CONTENT_TYPE, "Send `Content-Type: application/json`.")
     }
 
+    /// The `request_id` of another system was used for another request.
+    #[must_use]
+    pub fn request_id_reused() -> Self {
+        Self::new(&IDEMPOTENCY_KEY_REUSED, "Send another request_id with another request.")
+    }
+
     /// A failure that is ours: told to the log, not to the client.
     #[must_use]
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
@@ -208,15 +214,44 @@ impl Problem {
     /// # Errors
     /// When it does not serialise.
     pub fn to_json(&self, path: &str) -> Result<Vec<u8>, serde_json::Error> {
-        let uri = |text: &str| text.parse::<Uri>().unwrap_or_default();
-        let details = ProblemDetails::new()
+        serde_json::to_vec(&self.details().with_instance(uri(path)))
+    }
+
+    /// The problem as JSON, about what has no path.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub fn to_value(&self) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(self.details())
+    }
+
+    fn details(&self) -> ProblemDetails<&Map<String, Value>> {
+        ProblemDetails::new()
             .with_type(uri(&format!("/problems/{}", self.kind.name)))
             .with_title(self.kind.title)
             .with_status(self.kind.status)
             .with_detail(self.detail.as_str())
-            .with_instance(uri(path))
-            .with_extensions(&self.extensions);
-        serde_json::to_vec(&details)
+            .with_extensions(&self.extensions)
+    }
+}
+
+fn uri(text: &str) -> Uri {
+    text.parse().unwrap_or_default()
+}
+
+/// What an account has refused another system, for ever.
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let (kind, detail) = match refusal {
+            Refusal::NoSuchAccount => return Self::not_found(),
+            Refusal::CurrencyMismatch => (&CURRENCY_MISMATCH, "The account holds another currency."),
+            Refusal::InsufficientFunds => (&INSUFFICIENT_FUNDS, "The account has too little money."),
+            Refusal::BalanceTooLarge => (&BALANCE_TOO_LARGE, "The account would hold more than the bank keeps in one."),
+            Refusal::Closed => (&ACCOUNT_CLOSED, "A closed account stays closed."),
+            Refusal::Frozen => (&ACCOUNT_FROZEN, "No money moves until the bank unfreezes it."),
+            Refusal::TooManyInFlight => (&TRANSACTIONS_UNDER_WAY, "Too many of its transactions are under way."),
+        };
+        Self::new(kind, format!("{detail} This stays refused: what is tried again needs another request_id."))
     }
 }
 

@@ -1,0 +1,131 @@
+//! From an event of another system to a command, and from its outcome to an answer on the bus.
+//!
+//! Promises: a request has one effect and, once an account has decided on it, one answer, however often it comes: its command id
+//! follows from the sender's `source` and `request_id`, and accounts record refusals as well. Whoever asks is answered: a "no" is
+//! an answer and never a failure. What cannot be answered for want of a `request_id` is told to the dead letters, once. Only
+//! what may still succeed fails the invocation, so that it comes again and is parked in the end.
+//!
+//! It never asks who may: whoever the bus lets in with this `source` (template.yaml, `FromOtherAccounts`).
+
+use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, Version};
+use api::{
+    Asked, Deposit, DepositRequestAccepted, DepositRequestRefused, DepositRequested, NoRequestId, Problem, RequestId,
+};
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use domain::{Account, AccountCommand, AccountEvent, Rejection};
+use eventing::{Bus, Command, Entry, EventStore, ExecuteError, Host, ReadError, execute, publish};
+use serde_json::{Value, json};
+
+/// The source of the answers. Read models follow `daybook` alone, and do not see them.
+const SOURCE: &str = "daybook.bus-commands";
+/// A rule of the template parks it.
+const UNREADABLE: &str = "DepositRequestUnreadable";
+
+/// Why a request is not answered. Caller does: fail the invocation, so that it comes again.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// Whether it has its effect is not known, or there was no way to try.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError<Rejection>),
+    /// What is to be said cannot be written as JSON: a mistake in the program.
+    #[error("the answer cannot be written down")]
+    Unwritable(#[from] serde_json::Error),
+    /// The bus did not take the answer. The request may have had its effect: then it is answered so the next time.
+    #[error("the bus did not take the answer")]
+    NotAnswered,
+}
+
+/// Takes one request and answers it.
+///
+/// # Errors
+/// [`HandleError`].
+pub async fn handle(
+    store: &impl EventStore,
+    bus: &impl Bus,
+    host: &impl Host,
+    event: EventBridgeEvent<Value>,
+    deadline: Timestamp,
+) -> Result<(), HandleError> {
+    let event_id = event.id.clone().unwrap_or_default();
+    let answer = match RequestId::of(&event.detail) {
+        Ok(request_id) => {
+            let asked = Asked { source: event.source, request_id, event_id: event_id.clone() };
+            let outcome = decide(store, host, &asked, &event.detail, deadline).await?;
+            answer(host, asked, outcome)?
+        }
+        Err(error) => unreadable(host, &event, error)?,
+    };
+    let outcome = answer.detail_type.clone();
+    if publish(bus, host, &[vec![answer]]).await == 0 {
+        return Err(HandleError::NotAnswered);
+    }
+    tracing::info!(event_id, outcome, "answered");
+    Ok(())
+}
+
+/// The money is in the account, with the version since then; or the bank's "no".
+type Outcome = Result<(AggregateId, Version), Problem>;
+
+async fn decide(
+    store: &impl EventStore,
+    host: &impl Host,
+    asked: &Asked,
+    detail: &Value,
+    deadline: Timestamp,
+) -> Result<Outcome, HandleError> {
+    let Deposit { account_id, owner, amount, description } = match DepositRequested::parse(detail) {
+        Ok(deposit) => deposit,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let metadata = Metadata {
+        user_id: owner.clone(),
+        correlation_id: CorrelationId::new(&asked.event_id).unwrap_or_else(|_| host.new_id().into()),
+        causation_id: asked.event_id.clone(),
+        command_id: Some(CommandId::of_request(&asked.source, asked.request_id.as_str())),
+    };
+    let body = AccountCommand::ReceiveDeposit { by: owner, amount, description };
+    let command = Command { aggregate_id: account_id, body, metadata, expected_version: None, deadline };
+    Ok(match execute::<Account>(store, host, &command).await {
+        Ok(executed) => match executed.events.iter().find_map(AccountEvent::refusal) {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok((account_id, executed.version)),
+        },
+        Err(ExecuteError::Rejected(rejection)) => Err(rejection.into()),
+        Err(ExecuteError::CommandIdReused) => Err(Problem::request_id_reused()),
+        Err(ExecuteError::Read(ReadError::AnotherType)) => Err(Problem::not_found()),
+        Err(
+            error @ (ExecuteError::VersionMismatch { .. }
+            | ExecuteError::Busy
+            | ExecuteError::Unknown(_)
+            | ExecuteError::TooLarge(_)
+            | ExecuteError::Read(_)
+            | ExecuteError::Unwritable(_)),
+        ) => return Err(error.into()),
+    })
+}
+
+fn answer(host: &impl Host, asked: Asked, outcome: Outcome) -> Result<Entry, serde_json::Error> {
+    match outcome {
+        Ok((account_id, version)) => {
+            let accepted = DepositRequestAccepted { asked, account_id, version };
+            Entry::new(SOURCE, DepositRequestAccepted::TYPE, host.now(), &accepted)
+        }
+        Err(problem) => {
+            let refused = DepositRequestRefused { asked, problem: problem.to_value()? };
+            Entry::new(SOURCE, DepositRequestRefused::TYPE, host.now(), &refused)
+        }
+    }
+}
+
+/// The report of a request that nobody can be answered about. The event's id leads its sender to it; what is in it may be a
+/// person's own, and stays out of the dead letters.
+fn unreadable(
+    host: &impl Host,
+    event: &EventBridgeEvent<Value>,
+    error: NoRequestId,
+) -> Result<Entry, serde_json::Error> {
+    let detail = json!({
+        "source": event.source, "detail_type": event.detail_type, "event_id": event.id, "reason": error.to_string(),
+    });
+    Entry::new(SOURCE, UNREADABLE, host.now(), &detail)
+}
