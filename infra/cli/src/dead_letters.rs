@@ -1,6 +1,7 @@
 //! What could not be handled. Whoever gave up (EventBridge, an asynchronous invocation, a stream's mapping, a rule) writes in a form
-//! of its own; all of them lead to recorded events, and to redrive a dead letter is to publish those once more. So nothing
+//! of its own; nearly all of them lead to recorded events, and to redrive a dead letter is to publish those once more. So nothing
 //! that lay in a queue is trusted: the events come from the store, and everybody downstream knows one by its id.
+//! A request of another system is not recorded: its sender, who has no answer, repeats it.
 
 use std::time::Duration;
 
@@ -43,6 +44,14 @@ pub enum Command {
         #[command(flatten)]
         scan: Scan,
     },
+    /// Takes dead letters out of the queue, and does nothing about them.
+    Delete {
+        /// Their ids, from `list`.
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        queue: Queue,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +69,8 @@ pub enum About {
     Event { event_type: String, aggregate_id: AggregateId, version: Version },
     /// Records of the stream that were given up without a look at what is in them, from and to when they arrived.
     Records { number: u64, from: Timestamp, to: Timestamp },
+    /// A request of another system, by the id of its event. Who sent it has no answer yet, and repeats it.
+    Request { source: String, event_id: String },
     /// A schedule, which comes again by itself.
     Schedule,
     /// Nothing that this program knows.
@@ -88,7 +99,10 @@ const HIDDEN_FOR_REDRIVE: Duration = Duration::from_mins(15);
 
 pub async fn run(options: &Options, store: &DynamoEventStore, command: &Command) -> Result<Verdict, Error> {
     let queue = match command {
-        Command::List(queue) | Command::Show { queue, .. } | Command::Redrive { queue, .. } => &queue.queue,
+        Command::List(queue)
+        | Command::Show { queue, .. }
+        | Command::Redrive { queue, .. }
+        | Command::Delete { queue, .. } => &queue.queue,
     };
     let letters = Letters::connect(&format!("{}{queue}", options.table_prefix)).await?;
     match command {
@@ -111,14 +125,7 @@ pub async fn run(options: &Options, store: &DynamoEventStore, command: &Command)
         }
         Command::Redrive { ids, all, event_bus, scan, .. } => {
             let bus = republish::connect(event_bus)?;
-            let found = letters.receive(HIDDEN_FOR_REDRIVE).await?;
-            let (wanted, others): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|letter| *all || ids.contains(&letter.id));
-            letters.put_back(&others).await?;
-            if let Some(missing) = ids.iter().find(|id| !wanted.iter().any(|letter| letter.id == **id)) {
-                letters.put_back(&wanted).await?;
-                return Err(no_letter(missing));
-            }
+            let wanted = letters.take(ids, *all).await?;
             let mut verdict = Verdict::Well;
             for letter in wanted {
                 match letter.redrive(store, &bus, *scan).await {
@@ -137,6 +144,13 @@ pub async fn run(options: &Options, store: &DynamoEventStore, command: &Command)
                 }
             }
             Ok(verdict)
+        }
+        Command::Delete { ids, .. } => {
+            for letter in letters.take(ids, false).await? {
+                letters.delete(&letter).await?;
+                options.tell(&serde_json::json!({ "id": letter.id }), &format!("{}: deleted", letter.id));
+            }
+            Ok(Verdict::Well)
         }
     }
 }
@@ -181,6 +195,18 @@ impl Letters {
         Ok(letters)
     }
 
+    /// Those with these ids, or all, hidden from others; none where one of them is missing.
+    async fn take(&self, ids: &[String], all: bool) -> Result<Vec<Letter>, Error> {
+        let found = self.receive(HIDDEN_FOR_REDRIVE).await?;
+        let (wanted, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|letter| all || ids.contains(&letter.id));
+        self.put_back(&others).await?;
+        if let Some(missing) = ids.iter().find(|id| !wanted.iter().any(|letter| letter.id == **id)) {
+            self.put_back(&wanted).await?;
+            return Err(no_letter(missing));
+        }
+        Ok(wanted)
+    }
+
     async fn put_back(&self, letters: &[Letter]) -> Result<(), Error> {
         for letter in letters {
             let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(&letter.receipt);
@@ -216,6 +242,7 @@ impl Letter {
                 format!("{event_type} {aggregate_id} version {version}")
             }
             About::Records { number, from, to } => format!("{number} stream records of {from} to {to}"),
+            About::Request { source, event_id } => format!("request of {source}, event {event_id}"),
             About::Schedule => "a schedule".to_owned(),
             About::Unknown => "not known to this program".to_owned(),
         };
@@ -237,6 +264,10 @@ impl Letter {
             About::Records { from, to, .. } => {
                 let (from, to) = (from.earlier_by(MARGIN), Timestamp::from_micros(to.as_micros() + 60_000_000));
                 Ok(republish::of_time(store, bus, Some(from), Some(to), scan).await?.events)
+            }
+            // To put on the bus what lay in a queue would be to trust it with money.
+            About::Request { source, .. } => {
+                Err(format!("{source} repeats it, under the same request_id; then `delete` it").into())
             }
             About::Schedule => Ok(0),
             About::Unknown => Err("not known to this program; look at it with `show`".into()),
@@ -269,6 +300,15 @@ fn of_event(event: &Value) -> About {
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
     if text("/source") == Some("aws.events") {
         return About::Schedule;
+    }
+    let request = |source: &str, event_id: &str| About::Request {
+        source: text(source).unwrap_or_default().to_owned(),
+        event_id: text(event_id).unwrap_or_default().to_owned(),
+    };
+    match text("/detail-type") {
+        Some("DepositRequested") => return request("/source", "/id"),
+        Some("DepositRequestUnreadable") => return request("/detail/source", "/detail/event_id"),
+        _ => {}
     }
     // A number in an envelope, a text in the report of a record that cannot be read.
     let version = event.pointer("/detail/version");
@@ -326,6 +366,14 @@ mod tests {
         assert_eq!(read(&report), (about_event("StreamRecordUnreadable"), "why".to_owned()));
         let schedule = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
         assert_eq!(read(&failed(&schedule)).0, About::Schedule);
+        // Another system's request that failed, and one that could not be read.
+        let about = About::Request { source: "payments".to_owned(), event_id: "e".to_owned() };
+        let request = json!({ "source": "payments", "id": "e", "detail-type": "DepositRequested", "detail": {} });
+        assert_eq!(read(&failed(&request)).0, about);
+        let detail = json!({ "source": "payments", "event_id": "e", "reason": "why" });
+        let report =
+            json!({ "source": "daybook.bus-commands", "detail-type": "DepositRequestUnreadable", "detail": detail });
+        assert_eq!(read(&report), (about, "why".to_owned()));
     }
 
     #[test]
