@@ -33,9 +33,10 @@ pub fn build_everything() {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(repository());
-        if binaries().ends_with("release") {
-            build.arg("--release");
-        }
+        // The folder of the profile `dev` has another name.
+        let folder = binaries();
+        let profile = folder.file_name().and_then(|name| name.to_str()).filter(|name| *name != "debug");
+        build.args(["--profile", profile.unwrap_or("dev")]);
         assert!(build.status().unwrap().success(), "the workspace does not build");
     });
 }

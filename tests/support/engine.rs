@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region},
 };
 use dynoxide::Database;
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::{Meter, Wire};
@@ -20,12 +21,16 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts one.
+    /// Starts one with the tables of the template.
     pub async fn start() -> Self {
+        Self::start_with(template_tables()).await
+    }
+
+    /// Starts one with these tables, each a request to create it.
+    pub async fn start_with(tables: Vec<Value>) -> Self {
         let database = Database::memory().unwrap();
-        let template = local::template::load(&crate::repository().join("template.yaml")).unwrap();
-        for table in template.tables {
-            database.create_table(serde_json::from_value(table.create).unwrap()).unwrap();
+        for table in tables {
+            database.create_table(serde_json::from_value(table).unwrap()).unwrap();
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -43,6 +48,23 @@ impl Engine {
         let config = config(&self.url).http_client(wire.http_client()).retry_config(Wire::retries());
         Client::from_conf(config.build())
     }
+}
+
+/// The tables of the template, each a request to create it.
+#[must_use]
+pub fn template_tables() -> Vec<Value> {
+    let template = local::template::load(&crate::repository().join("template.yaml")).unwrap();
+    template.tables.into_iter().map(|table| table.create).collect()
+}
+
+/// The same without streams, for measuring times: the engine looks through all records of a stream at every write.
+#[must_use]
+pub fn tables_without_streams() -> Vec<Value> {
+    let mut tables = template_tables();
+    for table in tables.iter_mut().filter_map(Value::as_object_mut) {
+        table.remove("StreamSpecification");
+    }
+    tables
 }
 
 /// A client of the engine at `url`.
