@@ -8,7 +8,7 @@ use tests::{Edge, Spent};
 const DEPOSITS: u32 = 200;
 
 /// One row for each operation.
-pub async fn count() -> Vec<Value> {
+pub async fn count() -> Value {
     let edge = Edge::start().await;
     let mut rows = Vec::new();
     let mut count = |name: &str, spent: Spent| {
@@ -82,7 +82,17 @@ pub async fn count() -> Vec<Value> {
         edge.ask("admin", "GET /events", "/events?limit=20", &[], Value::Null).await.spent,
     );
     count("the totals", edge.ask("admin", "GET /totals", "/totals", &[], Value::Null).await.spent);
-    rows
+    Value::Array(rows)
+}
+
+/// Prints them.
+pub fn print(rows: &Value) {
+    println!("\nEach operation, on an account of 200 events\n");
+    println!("{:<40} {:>9} {:>11} {:>12}", "operation", "requests", "read units", "write units");
+    for row in rows.as_array().unwrap() {
+        let [requests, read, write] = ["requests", "read_units", "write_units"].map(|name| row[name].to_string());
+        println!("{:<40} {requests:>9} {read:>11} {write:>12}", row["operation"].as_str().unwrap());
+    }
 }
 
 fn id(body: &Value) -> AggregateId {
