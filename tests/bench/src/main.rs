@@ -10,9 +10,11 @@
 //! | `cost` | what a million deposits cost on AWS |
 //! | `cloud` | the local cloud |
 //! | `peers` | other event stores, beside Daybook |
+//! | `cold-start` | what a start of each function costs; only where it is asked for |
 #![allow(clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
 
 mod cloud;
+mod cold_start;
 mod commands;
 mod cost;
 mod operations;
@@ -20,6 +22,7 @@ mod peers;
 mod projection;
 mod rebuild;
 
+use clap::{Parser, builder::PossibleValuesParser};
 use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
 
@@ -34,27 +37,50 @@ const PARTS: [Part; 6] = [
     ("cost", |runtime| runtime.block_on(cost::count()), cost::print),
     ("cloud", |_| cloud::measure(), cloud::print),
 ];
+/// A program of its own, which prints its own tables.
+const PEERS: &str = "peers";
+
+/// What Daybook costs.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Options {
+    /// Measures only these parts
+    #[arg(value_parser = PossibleValuesParser::new(PARTS.map(|part| part.0).into_iter().chain([PEERS])))]
+    parts: Vec<String>,
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Instead {
+    /// What a cold start costs: size, start and first answer of every function, against a function that does nothing
+    ColdStart(cold_start::Options),
+}
 
 fn main() {
-    let (options, named): (Vec<String>, Vec<String>) =
-        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
-    let for_machines = options.iter().any(|option| option == "--json");
+    let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    if let Some(Instead::ColdStart(options)) = options.instead {
+        return runtime.block_on(cold_start::measure(&options));
+    }
+    let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|name| name == part);
     let mut all = Map::new();
     for (part, measure, print) in PARTS.iter().filter(|(part, ..)| wanted(part)) {
         let measured = measure(&runtime);
-        if !for_machines {
+        if !options.json {
             print(&measured);
         }
         all.insert((*part).to_owned(), measured);
     }
-    match (wanted("peers"), for_machines) {
+    match (wanted(PEERS), options.json) {
         (true, false) => peers::print(),
-        (true, true) => drop(all.insert("peers".to_owned(), peers::measure())),
+        (true, true) => drop(all.insert(PEERS.to_owned(), peers::measure())),
         (false, _) => {}
     }
-    if for_machines {
+    if options.json {
         println!("{}", Value::Object(all));
     }
 }
