@@ -9,7 +9,7 @@ use futures_util::{FutureExt, future::Map};
 use metrics::Unit;
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use tracing_subscriber::{
-    EnvFilter,
+    filter::LevelFilter,
     fmt::{format::Writer, time::FormatTime},
 };
 
@@ -20,14 +20,13 @@ static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
 
 /// Begins logging, at the level that the function's logging configuration says, and measuring.
 pub fn init() {
-    let level = env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|_| "INFO".to_owned());
     let subscriber = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
         .with_timer(Rfc3339)
-        .with_env_filter(EnvFilter::new(level))
+        .with_max_level(level(&env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default()))
         .finish();
     // Already set only where a test has set one of its own.
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -60,11 +59,35 @@ fn written<T>(outcome: T) -> T {
     outcome
 }
 
+/// One of Lambda's six levels, in `tracing`'s five; INFO where none is said, as on Lambda.
+fn level(configured: &str) -> LevelFilter {
+    match configured {
+        "FATAL" => LevelFilter::ERROR,
+        // An empty text would be a level as well.
+        "" => LevelFilter::INFO,
+        other => other.parse().unwrap_or(LevelFilter::INFO),
+    }
+}
+
 /// Lambda takes a line without a valid RFC 3339 `timestamp` for level INFO (Lambda developer guide, "Log-level filtering").
 struct Rfc3339;
 
 impl FormatTime for Rfc3339 {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
         write!(writer, "{}", System.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_of_lambda_is_known() {
+        let levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "", "no level"].map(level);
+        let [trace, debug, info, warn, error, fatal, unset, unknown] = levels;
+        assert_eq!([trace, debug, info], [LevelFilter::TRACE, LevelFilter::DEBUG, LevelFilter::INFO]);
+        assert_eq!([warn, error, fatal], [LevelFilter::WARN, LevelFilter::ERROR, LevelFilter::ERROR]);
+        assert_eq!([unset, unknown], [LevelFilter::INFO; 2]);
     }
 }
