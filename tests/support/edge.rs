@@ -104,7 +104,8 @@ impl Edge {
                 project::<TotalsRow>(&self.store, &self.totals, &event).await.unwrap();
                 costs.push(("totals", meter.take()));
             }
-            enter(&self.journal, &event, System.now()).await.unwrap();
+            // In time, as events are, however slow this machine is.
+            enter(&self.journal, &event, event.created_at).await.unwrap();
             costs.push(("journal", meter.take()));
         }
         costs

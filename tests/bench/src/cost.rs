@@ -57,7 +57,7 @@ pub async fn count() -> Value {
         part("command function", "1 invocation", [INVOCATION + COMMAND_SECONDS * GB * GB_SECOND; 2]),
         part(
             "event store",
-            &format!("{}; with a key {}", in_words(&plain), in_words(&keyed)),
+            &format!("{} (with a key {:.2} and {:.2})", in_words(&plain), keyed.read_units, keyed.write_units),
             [dynamodb(&plain), dynamodb(&keyed)],
         ),
         part("stream", "read by Lambda", [STREAM_READ; 2]),
