@@ -2,7 +2,7 @@
 //!
 //! Promises: a request has one effect and, once an account has decided on it, one answer, however often it comes: its command id
 //! follows from the sender's `source` and `request_id`, and accounts record refusals as well. Whoever asks is answered: a "no" is
-//! an answer and never a failure. What cannot be answered for want of a `request_id` is told to the dead letters, once. Only
+//! an answer and never a failure. What cannot be answered for want of a `request_id` is told to the dead letters. Only
 //! what may still succeed fails the invocation, so that it comes again and is parked in the end.
 //!
 //! It never asks who may: whoever the bus lets in with this `source` (template.yaml, `FromOtherAccounts`).
