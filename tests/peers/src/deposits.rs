@@ -137,9 +137,9 @@ async fn count(
     for _ in 0..deposits {
         bank.proxied[number].deposit(accounts[1]).await?;
     }
-    let (sent, received) = bank.proxy.take();
-    row.bytes_sent = mean(bytes(sent), deposits);
-    row.bytes_received = mean(bytes(received), deposits);
+    let (to_engine, from_engine) = bank.proxy.take();
+    row.bytes_sent = mean(bytes(to_engine), deposits);
+    row.bytes_received = mean(bytes(from_engine), deposits);
     Ok(())
 }
 
@@ -150,10 +150,10 @@ async fn time(bank: &Bank, plan: &Plan, timed: &mut [(usize, Vec<AggregateId>, V
         let which = usize::try_from(round % plan.timed_accounts).unwrap();
         let systems = timed.len();
         for turn in 0..systems {
-            let (number, accounts, times) = &mut timed[(turn + usize::try_from(round).unwrap()) % systems];
+            let (number, accounts, took) = &mut timed[(turn + usize::try_from(round).unwrap()) % systems];
             let began = Instant::now();
             bank.plain[*number].deposit(accounts[which]).await.unwrap();
-            times.push(began.elapsed());
+            took.push(began.elapsed());
         }
     }
 }

@@ -89,6 +89,7 @@ pub fn balance(account: &Account) -> i64 {
 
 /// Who and why: what Daybook records beside an event, for the peers to record likewise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the names are Daybook's")]
 pub struct Metadata {
     /// Whose request it was.
     pub user_id: String,
