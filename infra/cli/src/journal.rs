@@ -9,7 +9,7 @@ use futures_util::{StreamExt, future::try_join_all, stream};
 use crate::{
     Error, Scan,
     histories::{self, History},
-    models::{Model, Report},
+    report::{Model, Report},
     rows::ON_ITS_WAY,
 };
 

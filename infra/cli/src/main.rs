@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `models.rs` | one answer for each read model to what verify and rebuild ask |
+//! | `report.rs` | what is said of one, in words and as JSON |
 //! | `rows.rs` | rows of one aggregate each, compared with its events |
 //! | `journal.rs` | the journal's entries, compared with all events |
 //! | `histories.rs` | every aggregate's history, read in parts side by side, with progress and a place to resume at |
@@ -16,6 +17,7 @@ mod dead_letters;
 mod histories;
 mod journal;
 mod models;
+mod report;
 mod republish;
 mod rows;
 mod totals;
@@ -25,7 +27,7 @@ use std::process::ExitCode;
 use aggregate::Timestamp;
 use aws::Mode;
 use clap::{Parser, Subcommand};
-use models::{Model, Report};
+use report::{Model, Report};
 use serde::Serialize;
 
 /// Looks after a Daybook: verifies and rebuilds read models, publishes events again, sees to dead letters.

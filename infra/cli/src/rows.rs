@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use crate::{
     Error, Scan,
     histories::{self, History},
-    models::{Model, Report},
+    report::{Model, Report},
 };
 
 /// How long an event may be on its way before a row that lacks it counts as wrong.

@@ -4,7 +4,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    fmt,
     time::Duration,
 };
 
@@ -12,36 +11,13 @@ use aggregate::{AggregateId, Row, Tally};
 use aws::{Contents, Counters, DynamoEventStore, Finding, GENERATION_KEPT, Generations, Kind};
 use domain::TotalsRow;
 use eventing::{Host, ReadTable, Saved, System};
-use serde::Serialize;
 
 use crate::{
     Error, Scan,
     histories::{self, History, Seen},
-    models::{Model, Report},
+    report::{CounterFinding, Model, Report},
     rows::rows_of,
 };
-
-/// A sum that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct CounterFinding {
-    /// The group with its shard.
-    pub group: String,
-    /// What is counted.
-    pub of: String,
-    /// The counter.
-    pub counter: String,
-    /// What it is.
-    pub is: i128,
-    /// What the events add up to.
-    pub should_be: i128,
-}
-
-impl fmt::Display for CounterFinding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { group, of, counter, is, should_be } = self;
-        write!(f, "{counter} of {of} in {group}: {is} instead of {should_be} (rebuild totals)")
-    }
-}
 
 /// Looks at sums that are not read at one moment: a difference counts only if it is there twice in the same way.
 const LOOKS_MAX: u32 = 4;

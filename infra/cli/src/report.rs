@@ -1,0 +1,106 @@
+//! What is said of a read model that was compared with the events.
+
+use std::fmt;
+
+use aws::Finding;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::histories::Seen;
+
+/// A read model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Model {
+    /// Every account as it stands.
+    Accounts,
+    /// Every movement of an account.
+    Statement,
+    /// Every transaction as it stands.
+    Transactions,
+    /// All events in time order.
+    Journal,
+    /// What the bank holds and moves.
+    Totals,
+}
+
+impl Model {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        Self::value_variants().to_vec()
+    }
+
+    /// What it is called on the command line.
+    pub fn label(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// How a read model compares with the events.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub model: Model,
+    /// What was read of the events.
+    #[serde(flatten)]
+    pub seen: Seen,
+    /// Aggregates, or for the journal events, that were compared.
+    pub compared: u64,
+    /// What differs, and what differed.
+    pub findings: Vec<Finding>,
+    /// Sums that differ.
+    pub counters: Vec<CounterFinding>,
+}
+
+impl Report {
+    /// Nothing to compare yet.
+    pub fn new(model: Model, seen: Seen) -> Self {
+        Self { model, seen, compared: 0, findings: Vec::new(), counters: Vec::new() }
+    }
+
+    /// Whether everything is as it should be now.
+    pub fn is_well(&self) -> bool {
+        self.seen.unreadable == 0 && self.counters.is_empty() && self.findings.iter().all(|finding| finding.repaired)
+    }
+
+    /// For people.
+    pub fn in_words(&self) -> String {
+        let Seen { commits, unreadable } = self.seen;
+        let repaired = self.findings.iter().filter(|finding| finding.repaired).count();
+        let wrong = self.findings.len() - repaired + self.counters.len();
+        let (name, compared) = (self.model.label(), self.compared);
+        let mut lines =
+            vec![format!("{name:<13}{commits} commits read, {compared} compared, {repaired} put right, {wrong} wrong")];
+        if unreadable > 0 {
+            lines.push(format!("  {unreadable} items of the events table cannot be read"));
+        }
+        for Finding { aggregate_id, version, kind, repaired } in &self.findings {
+            let kind = format!("{kind:?}").to_lowercase();
+            let state = if *repaired { "put right" } else { "wrong" };
+            lines.push(format!("  {aggregate_id} version {version}: {kind} ({state})"));
+        }
+        lines.extend(self.counters.iter().map(|finding| format!("  {finding}")));
+        lines.join("\n")
+    }
+}
+
+/// A sum that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CounterFinding {
+    /// The group with its shard.
+    pub group: String,
+    /// What is counted.
+    pub of: String,
+    /// The counter.
+    pub counter: String,
+    /// What it is.
+    pub is: i128,
+    /// What the events add up to.
+    pub should_be: i128,
+}
+
+impl fmt::Display for CounterFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { group, of, counter, is, should_be } = self;
+        write!(f, "{counter} of {of} in {group}: {is} instead of {should_be} (rebuild totals)")
+    }
+}
