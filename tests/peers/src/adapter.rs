@@ -3,7 +3,10 @@
 
 use aggregate::{Aggregate as _, AggregateId, Event as _};
 use async_trait::async_trait;
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{
+    Client,
+    config::{AsyncSleep, Sleep},
+};
 use chrono::Utc;
 use domain::{Account, AccountEvent};
 use event_store_adapter_rs::{
@@ -35,6 +38,16 @@ struct Happened {
     metadata: Metadata,
 }
 
+/// How the store waits: it wants the client to say so.
+#[derive(Debug)]
+struct Sleeper;
+
+impl AsyncSleep for Sleeper {
+    fn sleep(&self, duration: std::time::Duration) -> Sleep {
+        Sleep::new(tokio::time::sleep(duration))
+    }
+}
+
 /// `event-store-adapter-rs`.
 pub struct Adapter {
     name: &'static str,
@@ -53,7 +66,8 @@ impl Adapter {
             head_table_name: "adapter-head".to_owned(),
             snapshot_history_index_name: "history".to_owned(),
         };
-        let store = EventStoreForDynamoDB::open(client.clone(), tables, DynamoDbOptions::default()).await.unwrap();
+        let client = Client::from_conf(client.config().to_builder().sleep_impl(Sleeper).build());
+        let store = EventStoreForDynamoDB::open(client, tables, DynamoDbOptions::default()).await.unwrap();
         [
             ("event-store-adapter", "no key, no second try; an event is written to its journal and its head", None),
             ("event-store-adapter, snapshot every 100", "likewise; the application counts to 100", Some(100)),

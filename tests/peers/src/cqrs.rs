@@ -1,5 +1,9 @@
 //! `dynamo-es`, the DynamoDB store of `cqrs-es`: an account as its documentation writes an aggregate, in its three kinds of
 //! store. Its tables are those of its own `db/create_tables.sh`.
+//!
+//! In cqrs-es 0.5.0 `EventSink::write` applies an event to the aggregate, as its documentation says, and when a snapshot is
+//! taken `PersistedEventStore::commit` applies it once more. The events are right, and so is a state that is restored from
+//! them alone; a snapshot is not. Costs do not depend on it.
 
 use std::collections::HashMap;
 
@@ -18,6 +22,9 @@ use serde_json::{Value, json};
 
 use crate::system::{Metadata, Recorded, Refusal, System, after, balance, deposit, history};
 
+/// Names of our own, because this engine does not tell `Events` from Daybook's `events`.
+const EVENTS: &str = "dynamo-es-events";
+const SNAPSHOTS: &str = "dynamo-es-snapshots";
 /// After how many events a snapshot is taken: the figure in the documentation of `new_snapshot_store`.
 const SNAPSHOT_EVERY: usize = 100;
 /// How many events a history is filled with at once: a transaction takes 25 items.
@@ -89,7 +96,7 @@ pub struct DynamoEs {
 impl DynamoEs {
     /// A store of this kind.
     pub fn new(client: &Client, kind: Kind) -> Self {
-        let repository = || DynamoEventRepository::new(client.clone());
+        let repository = || DynamoEventRepository::new(client.clone()).with_tables(EVENTS, SNAPSHOTS);
         let store = || match kind {
             Kind::Events => PersistedEventStore::new_event_store(repository()),
             Kind::Snapshots => PersistedEventStore::new_snapshot_store(repository(), SNAPSHOT_EVERY),
@@ -111,7 +118,7 @@ impl DynamoEs {
             })
         };
         let id = ("AggregateTypeAndId", "S", "HASH");
-        vec![table("Events", &[id, ("AggregateIdSequence", "N", "RANGE")]), table("Snapshots", &[id])]
+        vec![table(EVENTS, &[id, ("AggregateIdSequence", "N", "RANGE")]), table(SNAPSHOTS, &[id])]
     }
 }
 
@@ -134,9 +141,11 @@ impl System for DynamoEs {
 
     fn remark(&self) -> &'static str {
         match self.kind {
-            Kind::Events => "no key, no second try; reads one page of at most 1 MB of a history",
-            Kind::Snapshots => "no key, no second try; reads the events after a snapshot eventually consistent",
-            Kind::EverySnapshot => "no key, no second try; a snapshot in the transaction of every command",
+            Kind::Events => "no key, no second try; reads one page, at most 1 MB, of a history",
+            Kind::Snapshots => {
+                "likewise; reads the events after a snapshot eventually consistent; its snapshot has the newest event twice"
+            }
+            Kind::EverySnapshot => "likewise, and reads no events; its snapshot has the newest event twice",
         }
     }
 

@@ -17,14 +17,17 @@ pub fn all(bank: &Bank, deposits: &[deposits::Row], writers: &[writers::Row]) {
     println!(
         "$/M: what DynamoDB asks for a million of them (on demand, us-east-1 list). Times are multiples of the first"
     );
-    println!("line's in the same run; throughput is one caller's, one deposit after the other.\n");
+    println!(
+        "line's in the same run; throughput is one caller's, one deposit after the other. A balance is right if the state"
+    );
+    println!("that the next command decides on holds every recorded deposit once.\n");
     for system in &bank.plain {
         println!("{:<40} {}", system.name(), system.remark());
     }
     println!("\n{WRITERS} writers on one account at once, {DEPOSITS} deposits each: {} in all\n", WRITERS * DEPOSITS);
     println!(
         "{:<40} {:<12} {:>12} {:>10} {:>7} {:>9} {:>9}  balance",
-        "system", "after one", "acknowledged", "conflicts", "errors", "requests", "recorded"
+        "system", "caller", "acknowledged", "conflicts", "errors", "requests", "recorded"
     );
     for row in writers {
         let after = if row.caller_tries_again { "tries again" } else { "gives up" };
@@ -39,7 +42,9 @@ pub fn all(bank: &Bank, deposits: &[deposits::Row], writers: &[writers::Row]) {
             right(row.balance_is_right)
         );
     }
-    println!();
+    println!(
+        "\nDeposits, errors and balances must be right on every machine; conflicts and requests are a matter of timing."
+    );
 }
 
 fn table(rows: &[deposits::Row]) {
