@@ -14,6 +14,7 @@ use crate::{
     floor::Floor,
     proxy::Proxy,
     system::System,
+    untokened::Untokened,
 };
 
 /// All systems, in the same order each time; the floor is the first.
@@ -29,7 +30,7 @@ pub struct Bank {
     pub metered: Systems,
     /// The systems with a client that goes through the proxy.
     pub proxied: Systems,
-    /// The systems with a client as it is.
+    /// The systems with a client that does neither.
     pub plain: Systems,
 }
 
@@ -45,7 +46,8 @@ impl Bank {
         let item_bytes = item_bytes(&engine.client).await;
         let metered = systems(&engine.client, item_bytes).await;
         let proxied = systems(&dynamodb(&proxy.url), item_bytes).await;
-        let plain = systems(&dynamodb(&engine.url), item_bytes).await;
+        let config = dynamodb(&engine.url).config().to_builder().interceptor(Untokened).build();
+        let plain = systems(&Client::from_conf(config), item_bytes).await;
         Self { engine, proxy, metered, proxied, plain }
     }
 }

@@ -143,14 +143,12 @@ async fn count(
     Ok(())
 }
 
-/// One deposit of each system in turn, and each time another begins, so that whatever else the machine does hits them alike.
+/// One deposit of each system in turn, in another order each time, so that whatever else the machine does hits them alike.
 async fn time(bank: &Bank, plan: &Plan, timed: &mut [(usize, Vec<AggregateId>, Vec<Duration>)]) {
-    let rounds = plan.deposits * plan.timed_accounts;
-    for round in 0..rounds {
+    for round in 0..plan.deposits * plan.timed_accounts {
         let which = usize::try_from(round % plan.timed_accounts).unwrap();
-        let systems = timed.len();
-        for turn in 0..systems {
-            let (number, accounts, took) = &mut timed[(turn + usize::try_from(round).unwrap()) % systems];
+        fastrand::shuffle(timed);
+        for (number, accounts, took) in timed.iter_mut() {
             let began = Instant::now();
             bank.plain[*number].deposit(accounts[which]).await.unwrap();
             took.push(began.elapsed());

@@ -12,6 +12,7 @@ mod floor;
 mod print;
 mod proxy;
 mod system;
+mod untokened;
 mod writers;
 
 use serde_json::json;
