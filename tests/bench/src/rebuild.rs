@@ -73,4 +73,7 @@ pub fn print(rows: &Value) {
             number("nothing_to_do_of_floor"),
         );
     }
+    println!(
+        "\nThe totals are made anew beside the old ones; most of their time is waiting until every projector has seen the new ones."
+    );
 }
