@@ -90,6 +90,8 @@ impl Cloud {
         warm_all(&pools, &progress).await?;
         drop(progress);
 
+        // Before anything new is accepted, which would otherwise be taken for something left, and delivered twice.
+        let left = durable.pending().map_err(|error| format!("cannot read the deliveries: {error}"))?;
         let cloud = Self { data, engine, durable, pools, policies, console: Arc::clone(console) };
         let identity = identity(&template, &cloud.data)?;
         let (contract, cors) = (template.contract.clone(), template.cors.clone());
@@ -100,7 +102,7 @@ impl Cloud {
         let environment = listeners.urls.environment("operator");
         let gateway = Gateway { routes, contract, cors, authorizer, environment, pools, policies, console };
         tokio::spawn(gateway.serve(listeners.api));
-        cloud.resume(&deliveries)?;
+        cloud.resume(&deliveries, &left);
         Ok(cloud)
     }
 
@@ -170,13 +172,14 @@ impl Cloud {
         Ok(())
     }
 
-    /// Goes on with what an earlier run left.
-    fn resume(&self, deliveries: &Arc<Deliveries>) -> Result<(), String> {
-        let left = deliveries.resume().map_err(|error| format!("cannot read the deliveries: {error}"))?;
-        if left > 0 {
-            self.console.notice(&format!("going on with {} of an earlier run", counted_deliveries(left)));
+    /// Goes on with the deliveries that an earlier run left.
+    fn resume(&self, deliveries: &Arc<Deliveries>, left: &[i64]) {
+        if !left.is_empty() {
+            self.console.notice(&format!("going on with {} of an earlier run", counted_deliveries(left.len())));
         }
-        Ok(())
+        for id in left {
+            deliveries.begin(*id);
+        }
     }
 
     async fn sweep(&self) {

@@ -38,16 +38,7 @@ impl Deliveries {
         Arc::new(Self { pools, durable, console })
     }
 
-    /// Goes on with what an earlier run left. Returns how many there are.
-    pub fn resume(self: &Arc<Self>) -> rusqlite::Result<usize> {
-        let pending = self.durable.pending()?;
-        for id in &pending {
-            self.begin(*id);
-        }
-        Ok(pending.len())
-    }
-
-    /// Tries a delivery from now on.
+    /// Tries a delivery from now on. Once for each in a run: two tries at once would count each other's failures.
     pub fn begin(self: &Arc<Self>, id: i64) {
         let deliveries = Arc::clone(self);
         tokio::spawn(async move {
