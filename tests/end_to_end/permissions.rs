@@ -100,4 +100,8 @@ fn a_permission_that_the_template_lacks_is_missed_and_named() {
     let _ = cloud.wait_for_line(
         "account-projector may not dynamodb:PutItem on arn:aws:dynamodb:us-east-1:000000000000:table/accounts",
     );
+    // The function says so too, to whoever has only its log or the letter.
+    let parked = cloud.wait_for_line("dead letter in");
+    assert!(parked.contains("the read table did not answer: "), "{parked}");
+    assert!(parked.contains("AccessDeniedException"), "{parked}");
 }

@@ -13,8 +13,8 @@ async fn main() -> Result<(), Error> {
     let store = aws::DynamoEventStore::new(dynamodb.clone(), aws::required("EVENTS_TABLE")?);
     let table = aws::CurrentRows::new(dynamodb, aws::required("ACCOUNTS_TABLE")?, "account_id");
     store.warm_up().await;
-    let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| -> Result<(), Error> {
-        Ok(aws::project_delivered::<AccountRow>(&store, &table, &System, event.payload).await?)
+    let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
+        aws::project_delivered::<AccountRow>(&store, &table, &System, event.payload).await
     };
-    run(service_fn(aws::measured(project))).await
+    run(service_fn(aws::reported(project))).await
 }

@@ -1,7 +1,5 @@
 //! Answers reads: from the read tables, and from the events where a caller asks for a version that has not arrived there.
 
-use std::convert::Infallible;
-
 use eventing::System;
 use lambda_http::{Error, Request, run, service_fn};
 
@@ -17,6 +15,6 @@ async fn main() -> Result<(), Error> {
         cursor_keys: aws::RotatedSecret::new(aws::secrets_manager()?, aws::required("CURSOR_KEYS")?),
     };
     queries.store.warm_up().await;
-    let answer = async |request: Request| Ok::<_, Infallible>(queries.handle(&System, request).await);
-    run(service_fn(aws::measured(answer))).await
+    let answer = async |request: Request| api::answered(queries.handle(&System, request).await);
+    run(service_fn(aws::reported(answer))).await
 }

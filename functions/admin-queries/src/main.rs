@@ -1,7 +1,5 @@
 //! Answers administrators: the journal, and the bank's totals.
 
-use std::convert::Infallible;
-
 use eventing::System;
 use lambda_http::{Error, Request, run, service_fn};
 
@@ -14,6 +12,6 @@ async fn main() -> Result<(), Error> {
         totals: aws::Counters::new(dynamodb, aws::required("TOTALS_TABLE")?),
         cursor_keys: aws::RotatedSecret::new(aws::secrets_manager()?, aws::required("CURSOR_KEYS")?),
     };
-    let answer = async |request: Request| Ok::<_, Infallible>(queries.handle(&System, request).await);
-    run(service_fn(aws::measured(answer))).await
+    let answer = async |request: Request| api::answered(queries.handle(&System, request).await);
+    run(service_fn(aws::reported(answer))).await
 }

@@ -15,5 +15,5 @@ async fn main() -> Result<(), Error> {
         let deadline = api::deadline(event.context.deadline);
         Ok(bus_commands::handle(&store, &bus, &System, event.payload, deadline).await?)
     };
-    run(service_fn(aws::measured(take))).await
+    run(service_fn(aws::reported(take))).await
 }

@@ -50,7 +50,7 @@ fn entries_of<B: Bus>(host: &impl Host, record: EventRecord) -> Result<Vec<Entry
         Err(unreadable) => {
             let unreadable: &UnreadableRecord = &unreadable;
             metrics::counter!(RECORDS_UNREADABLE).increment(1);
-            tracing::error!(error = unreadable as &dyn std::error::Error, "parking a stream record");
+            tracing::error!(error = %unreadable, "parking a stream record");
             Ok(vec![Entry::new(OWN_SOURCE, UNREADABLE, host.now(), unreadable)?])
         }
     }

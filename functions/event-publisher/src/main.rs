@@ -9,5 +9,5 @@ async fn main() -> Result<(), Error> {
     aws::init_telemetry();
     let bus = aws::EventBridge::new(aws::eventbridge()?, aws::required("EVENT_BUS")?);
     let publish = async |event: LambdaEvent<Event>| event_publisher::handle(&bus, &System, event.payload).await;
-    run(service_fn(aws::measured(publish))).await
+    run(service_fn(aws::reported(publish))).await
 }

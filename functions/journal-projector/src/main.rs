@@ -15,5 +15,5 @@ async fn main() -> Result<(), Error> {
     let enter = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
         journal_projector::handle(&store, &journal, &System, event.payload).await
     };
-    run(service_fn(aws::measured(enter))).await
+    run(service_fn(aws::reported(enter))).await
 }

@@ -14,8 +14,8 @@ async fn main() -> Result<(), Error> {
     let table = aws::Counters::new(dynamodb, aws::required("TOTALS_TABLE")?);
     store.warm_up().await;
     table.warm_up().await;
-    let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| -> Result<(), Error> {
-        Ok(aws::project_delivered::<TotalsRow>(&store, &table, &System, event.payload).await?)
+    let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
+        aws::project_delivered::<TotalsRow>(&store, &table, &System, event.payload).await
     };
-    run(service_fn(aws::measured(project))).await
+    run(service_fn(aws::reported(project))).await
 }

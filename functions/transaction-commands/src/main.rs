@@ -1,7 +1,5 @@
 //! Begins transactions: money from one account to another.
 
-use std::convert::Infallible;
-
 use eventing::System;
 use lambda_http::{Error, Request, run, service_fn};
 
@@ -10,7 +8,6 @@ async fn main() -> Result<(), Error> {
     aws::init_telemetry();
     let store = aws::DynamoEventStore::new(aws::dynamodb()?, aws::required("EVENTS_TABLE")?);
     store.warm_up().await;
-    let answer =
-        async |request: Request| Ok::<_, Infallible>(transaction_commands::handle(&store, &System, request).await);
-    run(service_fn(aws::measured(answer))).await
+    let answer = async |request: Request| api::answered(transaction_commands::handle(&store, &System, request).await);
+    run(service_fn(aws::reported(answer))).await
 }

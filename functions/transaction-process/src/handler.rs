@@ -86,7 +86,7 @@ pub async fn sweep(
                 }
                 Err(error) => {
                     metrics::counter!(TRANSACTIONS_STUCK).increment(1);
-                    tracing::error!(transaction_id = %id, error = &error as &dyn std::error::Error, "not resumed");
+                    tracing::error!(transaction_id = %id, error = %eventing::causes(&error), "not resumed");
                     failed.push(*id);
                 }
             }

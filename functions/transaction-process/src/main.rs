@@ -22,5 +22,5 @@ async fn main() -> Result<(), Error> {
             _ => transaction_process::begun(&store, &System, event.payload, deadline).await,
         }
     };
-    run(service_fn(aws::measured(drive))).await
+    run(service_fn(aws::reported(drive))).await
 }

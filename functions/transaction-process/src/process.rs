@@ -21,10 +21,10 @@ pub enum ProcessError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A step on an account did not come to an answer.
-    #[error("a step on an account: {0}")]
+    #[error("a step on an account")]
     Account(#[from] ExecuteError<Rejection>),
     /// Its end could not be recorded.
-    #[error("the end of the transaction: {0}")]
+    #[error("the end of the transaction")]
     Transaction(#[from] ExecuteError<TransactionRejection>),
     /// There is none with this id.
     #[error("there is no transaction {0}")]

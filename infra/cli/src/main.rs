@@ -115,13 +115,7 @@ async fn main() -> ExitCode {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
         Ok(Verdict::NotWell) => ExitCode::FAILURE,
         Err(error) => {
-            let mut text = error.to_string();
-            let mut source = error.source();
-            while let Some(cause) = source {
-                text = format!("{text}: {cause}");
-                source = cause.source();
-            }
-            eprintln!("error: {text}");
+            eprintln!("error: {}", eventing::causes(&*error));
             ExitCode::from(2)
         }
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{CursorKeys, FieldError, Problem, body, id};
 
-pub use answer::{Response, nothing};
+pub use answer::{Response, answered, nothing};
 
 /// Rows of a page where the caller does not say how many.
 pub const PAGE_ROWS_DEFAULT: usize = 20;

@@ -2,7 +2,7 @@
 //! Nothing of the inside (table names, stack frames, library messages) goes into one; that goes to the log.
 
 use domain::{Amount, Refusal, Rejection, TransactionRejection};
-use eventing::{ExecuteError, ProjectError, ReadError, TableError};
+use eventing::{ExecuteError, ProjectError, ReadError, TableError, causes};
 use lambda_http::http::{StatusCode, Uri};
 use problem_details::ProblemDetails;
 use serde::Serialize;
@@ -186,14 +186,14 @@ impl Problem {
     /// A failure that is ours: told to the log, not to the client.
     #[must_use]
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error, "a request failed");
+        tracing::error!(error = %causes(error), "a request failed");
         Self::new(&INTERNAL, "Try again later; if it stays, tell us the correlation id.")
     }
 
     /// Something that the answer needs does not answer: told to the log.
     #[must_use]
     pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error, "a request could not be answered");
+        tracing::error!(error = %causes(error), "a request could not be answered");
         Self::new(&UNAVAILABLE, "Nothing was changed. Send the request again in a moment.")
     }
 
@@ -326,7 +326,7 @@ impl<R: Into<Self> + std::error::Error + 'static> From<ExecuteError<R>> for Prob
             }
             ExecuteError::Busy => Self::new(&TOO_BUSY, "Nothing was changed. Send the request again in a moment."),
             ExecuteError::Unknown(ref source) => {
-                tracing::error!(error = source as &dyn std::error::Error, "the outcome of an append is not known");
+                tracing::error!(error = %causes(source), "the outcome of an append is not known");
                 Self::new(
                     &OUTCOME_UNKNOWN,
                     "Send the same request again, with the same Idempotency-Key if it had one; without one, read the account first.",

@@ -105,7 +105,7 @@ impl Counters {
     /// Reads which generation is current, so that the first caller does not wait for it. A failure is the first caller's to meet.
     pub async fn warm_up(&self) {
         if let Err(error) = self.generation.number(&self.client, &self.table).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "could not read the generation at init");
+            tracing::warn!(error = %eventing::causes(&error), "could not read the generation at init");
         }
     }
 

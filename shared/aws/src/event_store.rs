@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, scan::builders::ScanFluentBuilder},
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use eventing::{AppendError, Commit, EventStore, ReadError, Tail};
+use eventing::{AppendError, Commit, EventStore, ReadError, Tail, causes};
 
 use crate::item::{AGGREGATE_ID, CommitItem, Item, VERSION, size, text};
 
@@ -49,7 +49,7 @@ impl DynamoEventStore {
     pub async fn warm_up(&self) {
         let nobody = AggregateId(uuid::Uuid::nil());
         if let Err(error) = self.load(nobody, Version::MAX, 0).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "could not open the connection at init");
+            tracing::warn!(error = %causes(&error), "could not open the connection at init");
         }
     }
 

@@ -82,7 +82,9 @@ pub(crate) fn encode(row: &impl Serialize) -> Result<Item, TableError> {
 }
 
 pub(crate) fn decode<R: DeserializeOwned>(item: Item) -> Result<R, TableError> {
-    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(failed)
+    // What serde says could quote the item.
+    let read = serde_dynamo::aws_sdk_dynamodb_1::from_item(item);
+    read.map_err(|_| TableError("an item does not have the form of a row".into()))
 }
 
 pub(crate) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TableError {

@@ -34,4 +34,4 @@ pub use read_table::{CurrentRows, Index, Page, Place, RowHistory};
 pub use repair::{Comparable, Expected, Finding, Keys, Kind, Mode, RowPlace};
 pub use secret::{RotatedSecret, SecretError, Values};
 pub use stream::{UnreadableRecord, commit_of, record_of};
-pub use telemetry::{init as init_telemetry, measure_lag, measured};
+pub use telemetry::{init as init_telemetry, measure_lag, reported};

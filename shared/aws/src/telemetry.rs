@@ -1,10 +1,10 @@
 //! Logs: one flat JSON object a line, with the time that Lambda needs to keep the line's level. Never a payload, an amount,
 //! a name or a text that a person wrote. And measures, as lines of the same log in a form that CloudWatch makes metrics of.
 
-use std::{env, fmt, io, sync::OnceLock};
+use std::{env, error::Error, fmt, io, sync::OnceLock};
 
 use aggregate::Timestamp;
-use eventing::{Host, System, measures};
+use eventing::{Host, System, causes, measures};
 use futures_util::{FutureExt, future::Map};
 use metrics::Unit;
 use metrics_cloudwatch_embedded::{Builder, Collector};
@@ -33,18 +33,28 @@ pub fn init() {
     let function = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     match Builder::new().cloudwatch_namespace(NAMESPACE).with_dimension("FunctionName", function).init() {
         Ok(collector) => drop(COLLECTOR.set(collector)),
-        Err(error) => tracing::warn!(error = &*error as &dyn std::error::Error, "nothing is measured"),
+        Err(error) => tracing::warn!(error = %causes(&*error), "nothing is measured"),
     }
     metrics::describe_histogram!(measures::PUBLISH_LAG, Unit::Milliseconds, "");
     metrics::describe_histogram!(measures::PROJECTION_LAG, Unit::Milliseconds, "");
 }
 
-/// An invocation that writes what it has measured.
-type Measured<F> = Map<F, fn(<F as Future>::Output) -> <F as Future>::Output>;
+/// An invocation that tells how it went.
+type Reported<F, T, X> = Map<F, fn(Result<T, X>) -> Result<T, String>>;
 
-/// `handler`, which writes what each invocation has measured at its end: a frozen function writes nothing.
-pub fn measured<E, F: Future>(handler: impl Fn(E) -> F) -> impl Fn(E) -> Measured<F> {
-    move |event| handler(event).map(written)
+/// `handler` as Lambda is to see it. An error has all its causes, in the log and in the letter about an event that is given up.
+/// What was measured is written at the end of each invocation: a frozen function writes nothing.
+pub fn reported<E, F, T, X>(handler: impl Fn(E) -> F) -> impl Fn(E) -> Reported<F, T, X>
+where
+    F: Future<Output = Result<T, X>>,
+    X: Into<Box<dyn Error + Send + Sync>>,
+{
+    move |event| {
+        handler(event).map(|outcome| {
+            write_measures();
+            outcome.map_err(|error| causes(&*error.into()))
+        })
+    }
 }
 
 /// Records under `name` how many milliseconds `since` are past.
@@ -52,11 +62,10 @@ pub fn measure_lag(name: &'static str, host: &impl Host, since: Timestamp) {
     metrics::histogram!(name).record(since.until(host.now()).as_secs_f64() * 1_000.0);
 }
 
-fn written<T>(outcome: T) -> T {
+fn write_measures() {
     if let Some(Err(error)) = COLLECTOR.get().map(|collector| collector.flush(io::stdout())) {
         tracing::warn!(%error, "what was measured cannot be written");
     }
-    outcome
 }
 
 /// One of Lambda's six levels, in `tracing`'s five; INFO where none is said, as on Lambda.

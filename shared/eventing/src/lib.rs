@@ -10,11 +10,13 @@
 //! | `projection.rs` | one event on its way into a read model: Apply, Skip or Gap |
 //! | `journal.rs` | the order in which a reader follows all events, and how none is missed |
 //! | `publish.rs` | recorded events on their way to the bus, entry by entry |
+//! | `causes.rs` | errors as a log shows them |
 //! | `host.rs` | time, sleep and randomness |
 //! | `measures.rs` | what is measured, and under which names |
 //! | `memory.rs` | an event store in memory |
 //! | `contract.rs` | what every event store promises, as a test suite |
 
+mod causes;
 mod commit;
 pub mod contract;
 mod execute;
@@ -27,6 +29,7 @@ mod publish;
 mod search;
 mod store;
 
+pub use causes::causes;
 pub use commit::{Commit, RecordedEvent, Snapshot};
 pub use execute::{Command, ExecuteError, Executed, Loaded, execute, load};
 pub use host::{Host, System};

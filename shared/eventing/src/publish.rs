@@ -6,7 +6,7 @@ use std::{future::Future, time::Duration};
 use aggregate::{Envelope, Timestamp};
 use serde::Serialize;
 
-use crate::{Host, measures};
+use crate::{Host, causes, measures};
 
 /// One message for the bus.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,7 +134,7 @@ async fn put_all<B: Bus>(bus: &B, host: &impl Host, request: &[(usize, &Entry)])
                     }
                 });
             }
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, attempt, "publishing failed"),
+            Err(error) => tracing::warn!(error = %causes(&error), attempt, "publishing failed"),
         }
         if pending.is_empty() {
             return None;

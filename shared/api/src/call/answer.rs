@@ -1,8 +1,14 @@
 //! What goes back: answers with their headers, problems, and the line in the log.
 
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    pin::Pin,
+};
+
 use aggregate::{AggregateId, Version};
 use lambda_http::{
-    Body,
+    Body, IntoResponse,
     http::{HeaderValue, StatusCode, header},
 };
 use serde::Serialize;
@@ -15,6 +21,25 @@ use crate::{
 
 /// An HTTP answer.
 pub type Response = lambda_http::Response<Body>;
+
+/// What a function gives to `lambda_http`: the answer, which is handed on as it is.
+///
+/// # Errors
+/// None: a function of ours answers whatever happens.
+#[must_use = "it is for `lambda_http`"]
+pub fn answered(response: Response) -> Result<impl IntoResponse, Infallible> {
+    Ok(AsItIs(response))
+}
+
+/// A bare response would be decoded from any character set there is, whose tables would then be part of every function. Ours
+/// is UTF-8.
+struct AsItIs(Response);
+
+impl IntoResponse for AsItIs {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        Box::pin(ready(self.0))
+    }
+}
 
 /// The answer that has nothing to say: API Gateway adds what a browser asked for.
 #[must_use]
