@@ -12,7 +12,7 @@ async fn main() -> Result<(), Error> {
     let bus = aws::EventBridge::new(aws::eventbridge()?, aws::required("EVENT_BUS")?);
     store.warm_up().await;
     let take = async |event: LambdaEvent<EventBridgeEvent<Value>>| -> Result<(), Error> {
-        let deadline = api::deadline(event.context.deadline);
+        let deadline = eventing::deadline(event.context.deadline);
         Ok(bus_commands::handle(&store, &bus, &System, event.payload, deadline).await?)
     };
     run(service_fn(aws::reported(take))).await

@@ -8,7 +8,7 @@ use aggregate::{AggregateId, Timestamp};
 use aws::{CurrentRows, Index, Page, Place};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use eventing::{EventStore, Host, TableError};
-use lambda_runtime::{Context, Error};
+use lambda_runtime::Error;
 use serde_json::Value;
 
 pub use process::{ProcessError, drive};
@@ -35,16 +35,6 @@ const RESUMED_AFTER_MICROS: i64 = 60_000_000;
 const TRANSACTIONS_RESUMED: &str = "TransactionsResumed";
 /// Counter: one that could not be.
 const TRANSACTIONS_STUCK: &str = "TransactionsStuck";
-
-/// Kept free at the end of an invocation, to say how it ended.
-const ANSWER_MARGIN_MICROS: i64 = 500_000;
-
-/// When no new step begins any more.
-#[must_use]
-pub fn deadline(context: &Context) -> Timestamp {
-    let micros = i64::try_from(context.deadline).unwrap_or(i64::MAX).saturating_mul(1_000);
-    Timestamp::from_micros(micros.saturating_sub(ANSWER_MARGIN_MICROS))
-}
 
 /// A transaction has just begun.
 ///

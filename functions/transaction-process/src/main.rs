@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
     let transactions = aws::CurrentRows::new(dynamodb, aws::required("TRANSACTIONS_TABLE")?, "transaction_id");
     store.warm_up().await;
     let drive = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
-        let deadline = transaction_process::deadline(&event.context);
+        let deadline = eventing::deadline(event.context.deadline);
         match event.payload.source.as_str() {
             SCHEDULE => transaction_process::sweep(&store, &System, &transactions, deadline).await,
             _ => transaction_process::begun(&store, &System, event.payload, deadline).await,

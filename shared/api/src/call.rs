@@ -19,8 +19,6 @@ pub const PAGE_ROWS_MAX: usize = 100;
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 /// Twice what the longest one has today.
 pub(crate) const EVENT_TYPE_CHARS_MAX: usize = 40;
-/// Kept free at the end of an invocation, to answer before Lambda ends it.
-const ANSWER_MARGIN_MICROS: i64 = 500_000;
 
 const CORRELATION_ID: &str = "x-correlation-id";
 
@@ -174,7 +172,7 @@ impl Call {
     /// When the answer is no longer of use.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
-        deadline(self.request.lambda_context_ref().map_or(0, |context| context.deadline))
+        eventing::deadline(self.request.lambda_context_ref().map_or(0, |context| context.deadline))
     }
 
     /// How many rows the page may have.
@@ -258,13 +256,6 @@ impl Call {
     fn query(&self, name: &str) -> Option<&str> {
         self.request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
     }
-}
-
-/// When no new attempt begins any more in an invocation that Lambda ends at `millis`, in milliseconds since 1970.
-#[must_use]
-pub fn deadline(millis: u64) -> Timestamp {
-    let micros = i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000);
-    Timestamp::from_micros(micros.saturating_sub(ANSWER_MARGIN_MICROS))
 }
 
 fn invalid_parameter(name: &'static str, must: &str) -> Problem {

@@ -21,6 +21,16 @@ pub trait Host: Send + Sync {
     fn jitter(&self, ceiling: Duration) -> Duration;
 }
 
+/// Kept free at the end of an invocation, to say how it ended.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// When no new attempt begins any more in an invocation that is ended from outside at `millis`, in milliseconds since 1970.
+#[must_use]
+pub fn deadline(millis: u64) -> Timestamp {
+    let micros = i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000);
+    Timestamp::from_micros(micros).earlier_by(ANSWER_MARGIN)
+}
+
 /// The real machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct System;
