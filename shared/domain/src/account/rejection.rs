@@ -1,0 +1,98 @@
+//! Why an account does not do what it is asked.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Currency;
+
+/// The bank's "no".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// There is no such account, or it is another's: the two must look the same.
+    #[error("there is no such account")]
+    NoSuchAccount,
+    /// An account is opened once.
+    #[error("the account is open already")]
+    AlreadyOpen,
+    /// The money is of another currency than the account.
+    #[error("the account holds {account:?}, not {given:?}")]
+    CurrencyMismatch {
+        /// What the account holds.
+        account: Currency,
+        /// What the command named.
+        given: Currency,
+    },
+    /// The account does not hold that much.
+    #[error("the account has too little money")]
+    InsufficientFunds {
+        /// The account's currency.
+        currency: Currency,
+        /// What could be taken out, in minor units.
+        available: i64,
+    },
+    /// The account would hold more than [`Account::BALANCE_MINOR_UNITS_MAX`].
+    #[error("the account would hold more than the bank keeps in one account")]
+    BalanceTooLarge,
+    /// A closed account stays as it is.
+    #[error("the account is closed")]
+    Closed,
+    /// A frozen account stays as it is.
+    #[error("the account is frozen")]
+    Frozen,
+    /// Only an empty account can be closed.
+    #[error("the account is not empty")]
+    NotEmpty {
+        /// The account's currency.
+        currency: Currency,
+        /// The money in it, in minor units.
+        balance: i64,
+    },
+    /// Money of the account is on its way.
+    #[error("{transactions} transactions of the account are under way")]
+    InFlight {
+        /// How many transactions.
+        transactions: usize,
+    },
+    /// The account owes more than the new limit.
+    #[error("the account is further below zero than the new limit")]
+    OverdraftInUse {
+        /// The account's currency.
+        currency: Currency,
+        /// The money in it, in minor units, below zero.
+        balance: i64,
+    },
+}
+
+/// Why an account does not do what a transaction or another system asks, as recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// There is no such account.
+    NoSuchAccount,
+    /// It holds another currency.
+    CurrencyMismatch,
+    /// It has too little money.
+    InsufficientFunds,
+    /// It would hold too much.
+    BalanceTooLarge,
+    /// It is closed.
+    Closed,
+    /// It is frozen.
+    Frozen,
+    /// Too many of its transactions are under way.
+    TooManyInFlight,
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::CurrencyMismatch { .. } => Self::CurrencyMismatch,
+            Rejection::InsufficientFunds { .. } | Rejection::OverdraftInUse { .. } => Self::InsufficientFunds,
+            Rejection::BalanceTooLarge => Self::BalanceTooLarge,
+            Rejection::Frozen => Self::Frozen,
+            Rejection::Closed | Rejection::NotEmpty { .. } => Self::Closed,
+            Rejection::InFlight { .. } => Self::TooManyInFlight,
+            Rejection::NoSuchAccount | Rejection::AlreadyOpen => Self::NoSuchAccount,
+        }
+    }
+}
