@@ -17,7 +17,7 @@ use eventing::{Bus, Command, Entry, EventStore, ExecuteError, Host, ReadError, e
 use serde_json::{Value, json};
 
 /// The source of the answers. Read models follow `daybook` alone, and do not see them.
-const SOURCE: &str = "daybook.bus-commands";
+pub const SOURCE: &str = "daybook.bus-commands";
 /// A rule of the template parks it.
 const UNREADABLE: &str = "DepositRequestUnreadable";
 

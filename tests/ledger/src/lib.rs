@@ -38,6 +38,7 @@ pub struct Ledger {
     transactions: BTreeMap<AggregateId, Transaction>,
     effects: BTreeSet<(AggregateId, String, String)>,
     commands: BTreeSet<(AggregateId, String, Option<Uuid>)>,
+    keys: BTreeSet<(AggregateId, Uuid)>,
     known: BTreeMap<(AggregateId, Version), Envelope>,
     paid_in: i64,
     /// On all accounts, and debited from one and not yet credited to another.
@@ -72,6 +73,9 @@ impl Ledger {
         let command =
             (id, commit.metadata.correlation_id.as_str().to_owned(), commit.metadata.command_id.map(|id| id.0));
         assert!(self.commands.insert(command), "I3, I7: one command of {id} in two commits");
+        if let Some(command_id) = commit.metadata.command_id {
+            assert!(self.keys.insert((id, command_id.0)), "I7: one command id of {id} in two commits");
+        }
         // Whoever repeats a step says so by its correlation: one step of one conversation has one effect on one aggregate.
         for event in commit.envelopes() {
             let step = (id, event.metadata.correlation_id.as_str().to_owned(), event.event_type.clone());

@@ -1,9 +1,10 @@
-//! The small scenario with every single thing that can go wrong at every single point, and then with every pair of them: first
+//! Small scenarios with every single thing that can go wrong at every single point, and then with every pair of them: first
 //! try and retry. All of it, not a sample.
 
 use crate::{
     machine::{Fault, Machine},
     run::{Report, run_in_order},
+    workload::Scenario,
 };
 
 /// What goes wrong at a point. The others need another seed's chance, or a second task.
@@ -24,11 +25,11 @@ pub struct Tried {
 
 /// Tries everything.
 pub fn try_everything(
-    loses_the_event: bool,
+    scenario: Scenario,
     attempt: impl Fn(&Machine, &dyn Fn(&Machine) -> Report) -> Result<Report, String>,
 ) -> Tried {
     let mut tried = Tried::default();
-    let run = |machine: &Machine| run_in_order(machine, loses_the_event);
+    let run = |machine: &Machine| run_in_order(machine, scenario);
     let mut with = |plan: Vec<(u64, Fault)>| {
         let machine = Machine::planned(plan.clone(), false);
         let outcome = attempt(&machine, &run);

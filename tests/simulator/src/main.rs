@@ -6,6 +6,7 @@ mod exhaustive;
 mod functions;
 mod machine;
 mod mutants;
+mod outside;
 mod ports;
 mod run;
 mod tables;
@@ -22,6 +23,7 @@ use clap::Parser;
 use machine::Machine;
 use mutants::Mutant;
 use run::{Report, run};
+use workload::Scenario;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,11 +65,11 @@ fn try_seed(seed: u64, mutant: Option<Mutant>, traced: bool) -> (Machine, Result
 
 fn exhaustive() -> ExitCode {
     let mut failures = 0;
-    for (name, loses_the_event) in [("its event arrives", false), ("its event is lost", true)] {
-        let tried = exhaustive::try_everything(loses_the_event, attempt);
+    for scenario in [Scenario::Payment, Scenario::ResumedPayment, Scenario::OutsideDeposit] {
+        let tried = exhaustive::try_everything(scenario, attempt);
         let (points, single, pairs) = (tried.points, tried.single, tried.pairs);
         println!(
-            "a payment, {name}: {points} points, {single} single faults, {pairs} pairs of kills, {} failures",
+            "{scenario:?}: {points} points, {single} single faults, {pairs} pairs of kills, {} failures",
             tried.failures.len()
         );
         tried.failures.iter().take(5).for_each(|failure| println!("  {failure}"));

@@ -19,6 +19,8 @@ pub enum Mutant {
     AnswerFirst,
     /// I7: a command id is not recognised.
     KeysAreForgotten,
+    /// I7: a request of another system is another one each time that it comes.
+    RepeatedRequestsAreNew,
     /// I8: an unknown outcome is taken for a conflict, and decided anew.
     UnknownIsConflict,
     /// I9, I11: the process manager credits once more, under another id.

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     machine::{Fault, Machine},
     mutants::Mutant,
+    outside::Outside,
     tables::{Journal, Table},
 };
 
@@ -46,6 +47,8 @@ pub struct Shared {
     pub reported: BTreeSet<u64>,
     /// What clients have asked of accounts, by what identifies it in the events.
     pub asked: BTreeMap<(AggregateId, String), AccountCommand>,
+    /// What another system has asked and was answered.
+    pub outside: Outside,
     /// The checker.
     pub ledger: Ledger,
 }
@@ -227,7 +230,8 @@ impl Services {
 
 impl Shared {
     /// What an account decided is what its rules decide on the state that it has (I5).
-    fn check_decision(&self, commit: &Commit) {
+    fn check_decision(&mut self, commit: &Commit) {
+        self.outside.check_decision(&commit.metadata.correlation_id);
         let asked = (commit.aggregate_id, commit.metadata.correlation_id.as_str().to_owned());
         let Some(command) = self.asked.get(&asked) else { return };
         let decided = self.ledger.account(commit.aggregate_id).handle(command);
@@ -348,15 +352,19 @@ impl Bus for Services {
 }
 
 impl Shared {
-    /// The bus takes an event; the report of a record that cannot be read goes to the dead letters.
+    /// The bus takes an event; the report of a record that cannot be read goes to the dead letters, an answer to who asked.
     fn take(&mut self, event: EventBridgeEvent<Value>) {
-        if event.source == aws::SOURCE {
-            let id: Option<Uuid> = event.detail["event_id"].as_str().and_then(|id| id.parse().ok());
-            self.published.extend(id);
-            self.taken.push(Arc::new(event));
-        } else {
-            let number: Option<u64> = event.detail["sequence_number"].as_str().and_then(|number| number.parse().ok());
-            self.reported.extend(number);
+        match event.source.as_str() {
+            aws::SOURCE => {
+                let id: Option<Uuid> = event.detail["event_id"].as_str().and_then(|id| id.parse().ok());
+                self.published.extend(id);
+                self.taken.push(Arc::new(event));
+            }
+            bus_commands::SOURCE => self.outside.check_answer(&event),
+            _ => {
+                let number = event.detail["sequence_number"].as_str().and_then(|number| number.parse().ok());
+                self.reported.extend::<Option<u64>>(number);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     machine::{Fault, Machine, Rates, Task},
     mutants::Mutant,
     ports::Services,
-    workload::{self, Answer, Progress, Request, What},
+    workload::{self, Answer, Progress, Request, Scenario, What},
 };
 
 /// Scheduler steps under faults.
@@ -111,12 +111,11 @@ pub fn run(machine: &Machine, mutant: Option<Mutant>) -> Report {
 }
 
 /// Runs the small scenario with nothing left to chance: one thing after the other, and only what the machine plans goes wrong.
-/// `loses_the_event` leaves the payment to the sweep.
-pub fn run_in_order(machine: &Machine, loses_the_event: bool) -> Report {
-    let mut run = Run::new(machine, None, workload::small(machine));
+pub fn run_in_order(machine: &Machine, scenario: Scenario) -> Report {
+    let mut run = Run::new(machine, None, workload::small(machine, scenario));
     let mut steps = 0;
     while !run.is_at_rest() {
-        run.step_in_order(loses_the_event);
+        run.step_in_order(scenario);
         steps += 1;
         assert!(steps < STEPS_TO_REST, "I12: no end: {}", run.what_is_left());
     }
@@ -167,7 +166,7 @@ impl Run {
     }
 
     /// The next thing happens.
-    fn step_in_order(&mut self, loses_the_event: bool) {
+    fn step_in_order(&mut self, scenario: Scenario) {
         self.machine.pass(1_000);
         self.redrive();
         let is_published = self.checkpoint == self.services.shared().stream.len();
@@ -177,7 +176,9 @@ impl Run {
             self.begin_publishing();
         } else if !self.services.shared().taken.is_empty() {
             self.hand_on();
-            self.deliveries.retain(|delivery| !(loses_the_event && delivery.target == Target::Process));
+            let is_lost =
+                |delivery: &Delivery| scenario == Scenario::ResumedPayment && delivery.target == Target::Process;
+            self.deliveries.retain(|delivery| !is_lost(delivery));
             self.deliveries.reverse();
         } else if let Some(delivery) = self.deliveries.pop() {
             self.deliver(delivery);
@@ -243,6 +244,11 @@ impl Run {
             }
             (Work::Request(place), Some(Ended::Request(Answer::Refused))) => {
                 self.requests[place].state = Progress::Done;
+            }
+            (Work::Request(place), Some(Ended::Request(Answer::Told))) => {
+                // Who is answered may ask once more all the same.
+                let asks_again = self.machine.fault(Fault::Doubled);
+                self.requests[place].state = if asks_again { Progress::Waiting } else { Progress::Done };
             }
             (Work::Request(place), _) => {
                 // Who has no key cannot ask again without risk, and looks for the truth elsewhere.
@@ -404,6 +410,7 @@ impl Run {
         self.machine.pass(60_000_000 + 2 * 86_400_000_000);
         cloud.journal.read_on();
         let shared = self.services.shared();
+        shared.outside.check_complete();
         cloud.journal.check_complete(&shared.ledger, clocks_are_close);
         for event in &shared.ledger.events {
             let (id, version) = (event.aggregate_id, event.version);

@@ -3,8 +3,9 @@
 use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
 use domain::{Account, AccountCommand, Amount, Currency, Order, Transaction, TransactionCommand};
 use eventing::{Command, ExecuteError, Host, execute, load};
+use serde_json::{Value, json};
 
-use crate::{machine::Machine, mutants::Mutant, ports::Services};
+use crate::{machine::Machine, mutants::Mutant, outside, ports::Services};
 
 /// A client's command, which is sent until its outcome is known.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Request {
 pub enum What {
     Account(AccountCommand),
     Pay(Order),
+    /// What another system asks for: the detail of its event.
+    Outside(Value),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub enum Answer {
     Acknowledged { version: Version, recorded: bool },
     /// A definite no.
     Refused,
+    /// Yes or no, on the bus.
+    Told,
     /// Not known, or not done: to be done again.
     Again,
 }
@@ -56,6 +61,16 @@ impl Request {
             command_id: is_keyed.then(|| CommandId(machine.new_id())),
         };
         Self { id, what, metadata, state: Progress::Waiting }
+    }
+
+    /// A deposit that another system asks for.
+    fn outside(machine: &Machine, id: AggregateId, owner: &UserId, amount: Amount) -> Self {
+        let (currency, amount) = (amount.currency(), amount.minor());
+        let detail = json!({
+            "request_id": machine.new_id(), "account_id": id, "owner": owner,
+            "amount": currency.format(amount), "currency": currency.code(),
+        });
+        Self::new(machine, id, owner, What::Outside(detail), true)
     }
 
     fn open(machine: &Machine, owner: &UserId) -> Self {
@@ -86,6 +101,10 @@ pub fn drawn(machine: &Machine) -> Vec<Request> {
         };
         let by = if is_stranger { user("stranger") } else { owner.clone() };
         let (amount, description) = (euros(minor), None);
+        if kind < 8 {
+            requests.push(Request::outside(machine, ids[other], &by, amount));
+            continue;
+        }
         let account = |command| (ids[one], What::Account(command));
         let (id, what) = match kind {
             0..30 => account(AccountCommand::DepositMoney { by: by.clone(), amount, description }),
@@ -104,9 +123,25 @@ pub fn drawn(machine: &Machine) -> Vec<Request> {
     requests
 }
 
-/// Two accounts, a deposit, and a payment from one to the other: the small scenario of the exhaustive mode.
-pub fn small(machine: &Machine) -> Vec<Request> {
+/// A small scenario, of which the exhaustive mode walks every point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scenario {
+    /// Two accounts, a deposit, and a payment from one to the other.
+    Payment,
+    /// The same, but the payment's event is lost: the sweep drives it.
+    ResumedPayment,
+    /// An account, and a deposit of another system.
+    OutsideDeposit,
+}
+
+/// What is asked in a small scenario.
+pub fn small(machine: &Machine, scenario: Scenario) -> Vec<Request> {
     let by = user("owner");
+    if scenario == Scenario::OutsideDeposit {
+        let account = Request::open(machine, &by);
+        let deposit = Request::outside(machine, account.id, &by, euros(500));
+        return vec![account, deposit];
+    }
     let [source, destination] = [Request::open(machine, &by), Request::open(machine, &by)];
     let deposit = AccountCommand::DepositMoney { by: by.clone(), amount: euros(500), description: None };
     let deposit = Request::new(machine, source.id, &by, What::Account(deposit), true);
@@ -151,6 +186,7 @@ async fn send_once(services: &Services, request: &Request) -> Answer {
             let command = Command { aggregate_id, body, metadata, expected_version: None, deadline };
             answer(execute::<Transaction>(services, &services.machine, &command).await)
         }
+        What::Outside(detail) => outside::send(services, request, detail).await,
     }
 }
 
