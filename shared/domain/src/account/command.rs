@@ -3,7 +3,7 @@
 use aggregate::{AggregateId, UserId};
 use serde::Serialize;
 
-use super::Leg;
+use super::event::Leg;
 use crate::{Amount, Currency, Description};
 
 /// What may be asked of an account. `by` is who asks.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
-use super::Refusal;
+use super::rejection::Refusal;
 use crate::{Amount, Currency, Description};
 
 /// What happened to an account. Events say what happened, never what the balance became.
