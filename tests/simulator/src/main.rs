@@ -20,6 +20,7 @@ use std::{
 };
 
 use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
 use machine::Machine;
 use mutants::Mutant;
 use run::{Report, run};
@@ -89,6 +90,8 @@ fn main() -> ExitCode {
     let seeds = if alone { 1 } else { options.seeds };
     let (began, next) = (Instant::now(), AtomicU64::new(first));
     let (failures, faults, events) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    // Where somebody looks: a soak takes an hour.
+    let bar = ProgressBar::new(seeds).with_style(bar_style());
     let work = || loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= first + seeds || (options.mutant.is_some() && failures.load(Ordering::Relaxed) > 0) {
@@ -101,9 +104,8 @@ fn main() -> ExitCode {
             }
             Ok(report)
         });
-        for line in machine.trace() {
-            println!("{line}");
-        }
+        bar.suspend(|| machine.trace().iter().for_each(|line| println!("{line}")));
+        bar.inc(1);
         match outcome {
             Ok(report) => {
                 faults.fetch_add(report.faults, Ordering::Relaxed);
@@ -112,9 +114,8 @@ fn main() -> ExitCode {
             Err(message) => {
                 failures.fetch_add(1, Ordering::Relaxed);
                 let mutant = options.mutant.map(|mutant| format!(" --mutant {}", name(mutant))).unwrap_or_default();
-                println!(
-                    "seed {seed} fails: {message}\n  cargo run --profile fast -p simulator -- --seed {seed}{mutant}"
-                );
+                let again = format!("cargo run --profile fast -p simulator -- --seed {seed}{mutant}");
+                bar.suspend(|| println!("seed {seed} fails: {message}\n  {again}"));
             }
         }
     };
@@ -124,12 +125,18 @@ fn main() -> ExitCode {
             scope.spawn(work);
         }
     });
+    bar.finish_and_clear();
     let [failures, faults, events] = [failures, faults, events].map(AtomicU64::into_inner);
     println!(
         "seeds {seeds} failures {failures} faults {faults} events {events} seconds {:.1}",
         began.elapsed().as_secs_f64()
     );
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn bar_style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} seeds, {eta} left");
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn name(mutant: Mutant) -> String {
