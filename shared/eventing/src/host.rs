@@ -53,3 +53,14 @@ impl Host for System {
         ceiling.mul_f64(fastrand::f64())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invocation_keeps_half_a_second_for_its_answer() {
+        assert_eq!(deadline(29_000), Timestamp::from_micros(28_500_000));
+        assert_eq!(deadline(u64::MAX), Timestamp::from_micros(i64::MAX).earlier_by(ANSWER_MARGIN));
+    }
+}
