@@ -30,7 +30,7 @@ pub enum Rejection {
         /// What could be taken out, in minor units.
         available: i64,
     },
-    /// The account would hold more than [`Account::BALANCE_MINOR_UNITS_MAX`].
+    /// The account would hold more than [`crate::Account::BALANCE_MINOR_UNITS_MAX`].
     #[error("the account would hold more than the bank keeps in one account")]
     BalanceTooLarge,
     /// A closed account stays as it is.
