@@ -125,3 +125,15 @@ fn number_size(number: &str) -> usize {
     let significant = digits.trim_matches('0').len().max(1);
     significant.div_ceil(2) + 1 + usize::from(number.starts_with('-'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_that_cannot_be_read_is_not_quoted() {
+        let item = Item::from([(VERSION.to_owned(), text("canary"))]);
+        let told = eventing::causes(&decode::<std::collections::BTreeMap<String, u64>>(item).unwrap_err());
+        assert_eq!(told, "the read table did not answer: an item does not have the form of a row");
+    }
+}
