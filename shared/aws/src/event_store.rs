@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::{
 };
 use eventing::{AppendError, Commit, EventStore, ReadError, Tail, causes};
 
-use crate::item::{AGGREGATE_ID, CommitItem, Item, VERSION, size, text};
+use crate::item::{AGGREGATE_ID, CommitItem, Item, STATE, VERSION, size, text};
 
 /// The events table of one deployment.
 #[derive(Debug, Clone)]
@@ -83,8 +83,8 @@ impl DynamoEventStore {
         Ok(items.try_into().unwrap_or_default())
     }
 
-    /// One page of an aggregate's items.
-    async fn query(&self, query: Range<'_>) -> Result<(Vec<Commit>, Option<Item>), ReadError> {
+    /// One page of an aggregate's items, and what to go on after.
+    async fn query(&self, query: Range<'_>) -> Result<(Vec<Item>, Option<Item>), ReadError> {
         let page = self
             .client
             .query()
@@ -101,8 +101,7 @@ impl DynamoEventStore {
             .send()
             .await
             .map_err(unavailable)?;
-        let commits = page.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
-        Ok((commits, page.last_evaluated_key))
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
     }
 }
 
@@ -189,8 +188,10 @@ impl EventStore for DynamoEventStore {
         let mut after = None;
         loop {
             let query = Range { aggregate_id, condition: UP_TO, version: up_to, forward: false, limit, after };
-            let (commits, next) = self.query(query).await?;
-            for commit in commits {
+            let (items, next) = self.query(query).await?;
+            // Most often the first has a state, and the others are not looked at.
+            for item in items {
+                let commit = decode(item)?;
                 let last_version = commit.last_version();
                 tail.changed_at = tail.changed_at.or(Some(commit.created_at));
                 tail.aggregate_type.get_or_insert_with(|| commit.aggregate_type.clone());
@@ -220,13 +221,14 @@ impl EventStore for DynamoEventStore {
         // A number that DynamoDB does not take as a limit is none.
         let (limit, after) = (i32::try_from(commits_max).ok(), None);
         let page = Range { aggregate_id, condition: FROM, version: from, forward: true, limit, after };
-        let (mut commits, _) = self.query(page).await?;
+        let (items, _) = self.query(page).await?;
+        let mut commits = decode_all(items)?;
         if commits.first().is_none_or(|commit| commit.version > from) {
             // The version may lie inside a commit that began before it.
             let (condition, limit) = (UP_TO, Some(1));
             let before = Range { aggregate_id, condition, version: from, forward: false, limit, after: None };
-            let (before, _) = self.query(before).await?;
-            commits.splice(0..0, before.into_iter().filter(|commit| commit.last_version() >= from));
+            let (items, _) = self.query(before).await?;
+            commits.splice(0..0, decode_all(items)?.into_iter().filter(|commit| commit.last_version() >= from));
             commits.truncate(commits_max);
         }
         Ok(commits)
@@ -268,24 +270,25 @@ impl EventStore for DynamoEventStore {
 
 /// The item of a commit, with its state where that is worth its price.
 fn encode(commit: &Commit) -> Result<Item, AppendError> {
-    let item = |commit: Commit| -> Result<(Item, usize), AppendError> {
-        let item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(CommitItem::from(commit))
-            .map_err(|error| AppendError::Unknown(error.into()))?;
-        let bytes = size(&item);
-        Ok((item, bytes))
-    };
-    let (bare, bytes) = item(Commit { state: None, ..commit.clone() })?;
+    let mut item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(CommitItem::from(commit.clone()))
+        .map_err(|error| AppendError::Unknown(error.into()))?;
+    let state: Item = item.remove_entry(STATE).into_iter().collect();
+    let bytes = size(&item);
     if bytes > ITEM_BYTES_MAX {
         return Err(AppendError::TooLarge { bytes, bytes_max: ITEM_BYTES_MAX });
     }
-    if commit.state.is_none() {
-        return Ok(bare);
-    }
-    let (whole, whole_bytes) = item(commit.clone())?;
+    let whole_bytes = bytes + size(&state);
     let free = whole_bytes.div_ceil(WRITE_UNIT_BYTES) == bytes.div_ceil(WRITE_UNIT_BYTES);
     let states_up_to = |version: Version| version / Version::from(STATE_EVERY_VERSIONS);
     let due = states_up_to(commit.last_version()) > states_up_to(commit.version - 1);
-    Ok(if whole_bytes <= ITEM_BYTES_MAX && (free || due) { whole } else { bare })
+    if whole_bytes <= ITEM_BYTES_MAX && (free || due) {
+        item.extend(state);
+    }
+    Ok(item)
+}
+
+fn decode_all(items: Vec<Item>) -> Result<Vec<Commit>, ReadError> {
+    items.into_iter().map(decode).collect()
 }
 
 fn decode(item: Item) -> Result<Commit, ReadError> {

@@ -8,9 +8,10 @@ use eventing::{Commit, RecordedEvent, Snapshot, TableError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-/// The names of the attributes that expressions use.
+/// Names of attributes that are spoken of outside the item.
 pub(crate) const AGGREGATE_ID: &str = "aggregate_id";
 pub(crate) const VERSION: &str = "version";
+pub(crate) const STATE: &str = "state";
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
