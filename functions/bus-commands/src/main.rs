@@ -11,9 +11,9 @@ async fn main() -> Result<(), Error> {
     let store = aws::DynamoEventStore::new(aws::dynamodb()?, aws::required("EVENTS_TABLE")?);
     let bus = aws::EventBridge::new(aws::eventbridge()?, aws::required("EVENT_BUS")?);
     store.warm_up().await;
-    let take = async |event: LambdaEvent<EventBridgeEvent<Value>>| -> Result<(), Error> {
+    let take = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
         let deadline = eventing::deadline(event.context.deadline);
-        Ok(bus_commands::handle(&store, &bus, &System, event.payload, deadline).await?)
+        bus_commands::handle(&store, &bus, &System, event.payload, deadline).await
     };
     run(service_fn(aws::reported(take))).await
 }

@@ -41,7 +41,7 @@ struct Options {
     /// Takes one guard away, to see that it is missed.
     #[arg(long)]
     mutant: Option<Mutant>,
-    /// Tries everything that can go wrong at every point of a small scenario, instead of seeds.
+    /// Tries everything that can go wrong at every point of small scenarios, instead of seeds.
     #[arg(long, conflicts_with_all = ["seed", "mutant", "twice"])]
     exhaustive: bool,
     /// Runs every seed twice, and compares.

@@ -48,7 +48,7 @@ impl Outside {
         assert!(decisions <= 1, "I7: request {request} of another system is answered so and otherwise: {answers:?}");
     }
 
-    /// At rest, every request is answered, and whatever was decided has been told.
+    /// At rest, every request is answered.
     pub fn check_complete(&self) {
         for request in self.requests.values() {
             assert!(self.answers.contains_key(request), "I7: request {request} of another system is never answered");

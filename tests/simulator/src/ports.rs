@@ -362,8 +362,8 @@ impl Shared {
             }
             bus_commands::SOURCE => self.outside.check_answer(&event),
             _ => {
-                let number = event.detail["sequence_number"].as_str().and_then(|number| number.parse().ok());
-                self.reported.extend::<Option<u64>>(number);
+                let number: Option<u64> = event.detail["sequence_number"].as_str().and_then(|text| text.parse().ok());
+                self.reported.extend(number);
             }
         }
     }

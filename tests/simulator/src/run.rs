@@ -110,7 +110,7 @@ pub fn run(machine: &Machine, mutant: Option<Mutant>) -> Report {
     run.report(clocks_are_close)
 }
 
-/// Runs the small scenario with nothing left to chance: one thing after the other, and only what the machine plans goes wrong.
+/// Runs a small scenario with nothing left to chance: one thing after the other, and only what the machine plans goes wrong.
 pub fn run_in_order(machine: &Machine, scenario: Scenario) -> Report {
     let mut run = Run::new(machine, None, workload::small(machine, scenario));
     let mut steps = 0;

@@ -101,13 +101,13 @@ pub fn drawn(machine: &Machine) -> Vec<Request> {
         };
         let by = if is_stranger { user("stranger") } else { owner.clone() };
         let (amount, description) = (euros(minor), None);
-        if kind < 8 {
-            requests.push(Request::outside(machine, ids[other], &by, amount));
-            continue;
-        }
         let account = |command| (ids[one], What::Account(command));
         let (id, what) = match kind {
-            0..30 => account(AccountCommand::DepositMoney { by: by.clone(), amount, description }),
+            0..8 => {
+                requests.push(Request::outside(machine, ids[other], &by, amount));
+                continue;
+            }
+            8..30 => account(AccountCommand::DepositMoney { by: by.clone(), amount, description }),
             30..45 => account(AccountCommand::WithdrawMoney { by: by.clone(), amount, description }),
             45..80 => {
                 let order = Order { by: by.clone(), source: ids[one], destination: ids[other], amount, description };
