@@ -30,11 +30,8 @@ import botocore.session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
+from translate import REGION, REPOSITORY, translate
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-REGION = "us-east-1"
 BUCKET = "artifacts"
 STACK = "daybook"
 AUDIENCE = "daybook"
@@ -52,8 +49,8 @@ NOT_DEPLOYED = {
 }
 # What it takes and does not play.
 NOT_COVERED = (
-    "the bus's archive and policy, deployment step by step, CORS, the events table's own policy, throttling and the access log of the API, retries, bisecting and dead "
-    "letters of the stream, retries and dead letters of rules, most metrics behind alarms"
+    "the bus's archive and policy, deployment step by step, CORS, the events table's own policy, throttling and the access log "
+    "of the API, retries, bisecting and dead letters of the stream, retries and dead letters of rules, most metrics behind alarms"
 )
 # New every time, as in tests/end_to_end/readme.rs.
 NEW_EVERY_TIME = {"event_id", "correlation_id", "causation_id", "complete_until", "next_cursor", "day"}
@@ -188,26 +185,6 @@ class Cloud:
             except ProcessLookupError:
                 pass
             self.process.wait()
-
-
-class NoManagedPolicies:
-    """Every function has a role of its own, so SAM looks up none."""
-
-    def load(self):
-        return {}
-
-
-def translate(parameters):
-    """The template as CloudFormation, and the functions by their binaries."""
-    template = yaml_parse((REPOSITORY / "template.yaml").read_text())
-    binaries = set()
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
-            binary = resource["Metadata"]["BuildProperties"]["Binary"]
-            binaries.add(binary)
-            resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{binary}.zip"
-    os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
-    return transform(template, parameters, NoManagedPolicies()), binaries
 
 
 def replace(value, old, new):
@@ -433,7 +410,7 @@ def main():
 
 def check(cloud, issuer, binaries):
     parameters = {"JwtIssuer": issuer.url, "JwtAudience": AUDIENCE}
-    template, functions = translate(parameters)
+    template, functions = translate(BUCKET, parameters)
     left_out = adapt(template)
     cloud.wait()
     upload(cloud, template, functions, binaries)

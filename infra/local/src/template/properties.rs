@@ -14,6 +14,7 @@ use std::time::Duration;
 pub const FUNCTION_IGNORED: &[&str] = &[
     "Architectures",
     "AutoPublishAlias",
+    "AutoPublishAliasAllProperties",
     "CodeUri",
     "DeploymentPreference",
     "Description",
