@@ -144,10 +144,10 @@ pub fn bus_event(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<EventBridgeEvent<Value>>(bytes) else { return };
     let (store, host, table) = (MemoryStore::default(), StillHost::default(), MemoryTable::<AccountRow>::default());
     runtime().block_on(async {
-        drop(aws::project_delivered(&store, &table, &StillHost::default(), event.clone()).await);
+        drop(aws::project_delivered(&store, &table, &StillHost::default(), &event).await);
         let deadline = aggregate::Timestamp::MAX;
-        drop(transaction_process::begun(&store, &host, event.clone(), deadline).await);
-        assert!(bus_commands::handle(&store, &Takes, &host, event, deadline).await.is_ok());
+        drop(transaction_process::begun(&store, &host, &event, deadline).await);
+        assert!(bus_commands::handle(&store, &Takes, &host, &event, deadline).await.is_ok());
     });
 }
 

@@ -43,17 +43,17 @@ pub async fn handle(
     store: &impl EventStore,
     bus: &impl Bus,
     host: &impl Host,
-    event: EventBridgeEvent<Value>,
+    event: &EventBridgeEvent<Value>,
     deadline: Timestamp,
 ) -> Result<(), HandleError> {
     let event_id = event.id.clone().unwrap_or_default();
     let answer = match RequestId::of(&event.detail) {
         Ok(request_id) => {
-            let asked = Asked { source: event.source, request_id, event_id: event_id.clone() };
+            let asked = Asked { source: event.source.clone(), request_id, event_id: event_id.clone() };
             let outcome = decide(store, host, &asked, &event.detail, deadline).await?;
             answer(host, asked, outcome)?
         }
-        Err(error) => unreadable(host, &event, error)?,
+        Err(error) => unreadable(host, event, error)?,
     };
     let outcome = answer.detail_type.clone();
     if publish(bus, host, &[vec![answer]]).await == 0 {

@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     store.warm_up().await;
     let take = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
         let deadline = eventing::deadline(event.context.deadline);
-        bus_commands::handle(&store, &bus, &System, event.payload, deadline).await
+        bus_commands::handle(&store, &bus, &System, &event.payload, deadline).await
     };
     run(service_fn(aws::reported(take))).await
 }

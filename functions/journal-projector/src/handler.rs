@@ -13,7 +13,7 @@ pub async fn handle(
     store: &impl EventStore,
     journal: &impl JournalTable,
     host: &impl Host,
-    event: EventBridgeEvent<Value>,
+    event: &EventBridgeEvent<Value>,
 ) -> Result<(), Error> {
     let mut event = aws::envelope_of(event)?;
     let (aggregate_id, version) = (event.aggregate_id, event.version);

@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     let journal = aws::Journal::new(dynamodb, aws::required("JOURNAL_TABLE")?);
     store.warm_up().await;
     let enter = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
-        journal_projector::handle(&store, &journal, &System, event.payload).await
+        journal_projector::handle(&store, &journal, &System, &event.payload).await
     };
     run(service_fn(aws::reported(enter))).await
 }

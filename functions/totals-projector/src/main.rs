@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     store.warm_up().await;
     table.warm_up().await;
     let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
-        aws::project_delivered::<TotalsRow>(&store, &table, &System, event.payload).await
+        aws::project_delivered::<TotalsRow>(&store, &table, &System, &event.payload).await
     };
     run(service_fn(aws::reported(project))).await
 }

@@ -43,7 +43,7 @@ const TRANSACTIONS_STUCK: &str = "TransactionsStuck";
 pub async fn begun(
     store: &impl EventStore,
     host: &impl Host,
-    event: EventBridgeEvent<Value>,
+    event: &EventBridgeEvent<Value>,
     deadline: Timestamp,
 ) -> Result<(), Error> {
     let event = aws::envelope_of(event)?;

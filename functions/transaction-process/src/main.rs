@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
         let deadline = eventing::deadline(event.context.deadline);
         match event.payload.source.as_str() {
             SCHEDULE => transaction_process::sweep(&store, &System, &transactions, deadline).await,
-            _ => transaction_process::begun(&store, &System, event.payload, deadline).await,
+            _ => transaction_process::begun(&store, &System, &event.payload, deadline).await,
         }
     };
     run(service_fn(aws::reported(drive))).await

@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let table = aws::CurrentRows::new(dynamodb, aws::required("TRANSACTIONS_TABLE")?, "transaction_id");
     store.warm_up().await;
     let project = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
-        aws::project_delivered::<TransactionRow>(&store, &table, &System, event.payload).await
+        aws::project_delivered::<TransactionRow>(&store, &table, &System, &event.payload).await
     };
     run(service_fn(aws::reported(project))).await
 }

@@ -1,8 +1,8 @@
 //! An event together with everything that is recorded about it: one type for the store, the stream and the bus.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize, de::value::MapDeserializer};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{AggregateId, CommandId, CorrelationId, Event, Timestamp, UserId, Version};
@@ -92,8 +92,9 @@ fn today<E: Event>(event_type: &str, schema_version: u32, current: u32, data: Va
         return Err(format!("this code reads schema versions 1 to {current}"));
     }
     let data = E::upcast(event_type, schema_version, data)?;
-    let tagged = [("event_type".to_owned(), Value::from(event_type)), ("data".to_owned(), data)];
-    serde_json::from_value(Value::Object(Map::from_iter(tagged))).map_err(|error| redacted(&error))
+    // The type first: serde would set aside data of a type that it does not know yet.
+    let tagged = [("event_type", Value::from(event_type)), ("data", data)];
+    E::deserialize(MapDeserializer::new(tagged.into_iter())).map_err(|error| redacted(&error))
 }
 
 /// Serde's message quotes the offending value between `"` or after `invalid`; only the kind of mistake may reach a log.

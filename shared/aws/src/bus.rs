@@ -6,6 +6,7 @@ use aws_sdk_eventbridge::{Client, primitives::DateTime, types::PutEventsRequestE
 use eventing::{
     Bus, BusError, Entry, EventStore, Host, ProjectError, Projected, PublishLimits, ReadTable, measures, project,
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::measure_lag;
@@ -57,9 +58,9 @@ impl Bus for EventBridge {
 ///
 /// # Errors
 /// When its detail is no envelope.
-pub fn envelope_of(event: EventBridgeEvent<Value>) -> Result<Envelope, Unreadable> {
-    serde_json::from_value(event.detail).map_err(|_| Unreadable {
-        event_type: event.detail_type,
+pub fn envelope_of(event: &EventBridgeEvent<Value>) -> Result<Envelope, Unreadable> {
+    Envelope::deserialize(&event.detail).map_err(|_| Unreadable {
+        event_type: event.detail_type.clone(),
         schema_version: 0,
         reason: "the detail does not have the form of an event envelope".to_owned(),
     })
@@ -74,7 +75,7 @@ pub async fn project_delivered<R: Row>(
     store: &impl EventStore,
     table: &impl ReadTable<R>,
     host: &impl Host,
-    event: EventBridgeEvent<Value>,
+    event: &EventBridgeEvent<Value>,
 ) -> Result<(), ProjectError> {
     let event = envelope_of(event)?;
     let outcome = project(store, table, &event).await?;

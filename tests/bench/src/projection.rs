@@ -44,7 +44,7 @@ impl Models {
     }
 
     /// As the function does it with what the bus delivers.
-    async fn project(&self, model: &str, event: EventBridgeEvent<Value>) {
+    async fn project(&self, model: &str, event: &EventBridgeEvent<Value>) {
         let store = &self.store;
         match model {
             "accounts" => project_delivered::<AccountRow>(store, &self.accounts, &System, event).await.unwrap(),
@@ -70,14 +70,14 @@ pub async fn measure() -> Value {
     for model in MODELS {
         let _ = engine.meter.take();
         for event in counted.iter().flatten() {
-            metered.project(model, delivered(event)).await;
+            metered.project(model, &delivered(event)).await;
         }
         let spent = engine.meter.take();
         let (mut took, mut floor) = (Duration::ZERO, Duration::ZERO);
         for event in timed.iter().flatten() {
             let event_of_the_bus = delivered(event);
             let began = Instant::now();
-            plain.project(model, event_of_the_bus).await;
+            plain.project(model, &event_of_the_bus).await;
             took += began.elapsed();
             floor += bare(&client, event.aggregate_id).await;
         }

@@ -39,7 +39,8 @@ pub struct Ledger {
     effects: BTreeSet<(AggregateId, String, String)>,
     commands: BTreeSet<(AggregateId, String, Option<Uuid>)>,
     keys: BTreeSet<(AggregateId, Uuid)>,
-    known: BTreeMap<(AggregateId, Version), Envelope>,
+    /// Where each version is in `events`.
+    places: BTreeMap<(AggregateId, Version), usize>,
     paid_in: i64,
     /// On all accounts, and debited from one and not yet credited to another.
     held: i64,
@@ -85,7 +86,7 @@ impl Ledger {
             } else {
                 self.follow_transaction(&event);
             }
-            self.known.insert((id, event.version), event.clone());
+            self.places.insert((id, event.version), self.events.len());
             self.events.push(event);
         }
         self.check_state(commit);
@@ -216,7 +217,8 @@ impl Ledger {
     /// Whether this is what was recorded.
     #[must_use]
     pub fn has(&self, event: &Envelope) -> bool {
-        self.known.get(&(event.aggregate_id, event.version)) == Some(event)
+        let place = self.places.get(&(event.aggregate_id, event.version));
+        place.is_some_and(|place| self.events[*place] == *event)
     }
 
     /// An account, as the bank's own rules fold it.

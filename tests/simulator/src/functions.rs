@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use aggregate::{Aggregate, AggregateId, Envelope, Row, Version};
+use aggregate::{AggregateId, Envelope, Event as _, Row, Version};
 use aws_lambda_events::{
     dynamodb::{Event, EventRecord},
     eventbridge::EventBridgeEvent,
 };
-use domain::{Account, AccountCommand, AccountEvent, AccountRow, Leg};
+use domain::{AccountCommand, AccountEvent, AccountRow, Leg};
 use eventing::{EventStore, ProjectError, ReadTable};
 use serde_json::{Value, json};
 
 use crate::{
     mutants::Mutant,
-    ports::{Record, Services},
+    ports::{CHANGED, Record, Services},
     tables::Table,
     workload::{NO_DEADLINE, mad_step},
 };
@@ -67,14 +67,15 @@ pub async fn publish(services: Services, batch: Vec<Record>) -> Option<usize> {
 }
 
 /// Hands an event to a function; whether it took it.
-pub async fn deliver(services: Services, target: Target, event: Arc<EventBridgeEvent<Value>>) -> bool {
-    let mut event = Arc::unwrap_or_clone(event);
+pub async fn deliver(services: Services, target: Target, mut event: Arc<EventBridgeEvent<Value>>) -> bool {
     // To old code, an event in the new form is one of the future.
-    let today = <<Account as Aggregate>::Event as aggregate::Event>::schema_version(&event.detail_type);
-    if services.old_code && event.detail_type == "OverdraftLimitSet" && event.detail["schema_version"] == json!(today) {
-        event.detail["schema_version"] = json!(today + 1);
+    if services.old_code && event.detail_type == CHANGED {
+        let today = AccountEvent::schema_version(CHANGED);
+        if event.detail["schema_version"] == json!(today) {
+            Arc::make_mut(&mut event).detail["schema_version"] = json!(today + 1);
+        }
     }
-    let cloud = services.cloud();
+    let (event, cloud) = (&*event, services.cloud());
     match target {
         Target::Accounts => into(&services, &cloud.accounts, event).await,
         Target::Statement => into(&services, &cloud.statement, event).await,
@@ -83,7 +84,7 @@ pub async fn deliver(services: Services, target: Target, event: Arc<EventBridgeE
         Target::Journal => journal_projector::handle(&services, &cloud.journal, &services.machine, event).await.is_ok(),
         Target::Process => {
             let mutant = [Mutant::CreditsTwice, Mutant::RefundsAndCredits].into_iter().find(|one| services.lacks(*one));
-            let begun = mutant.and_then(|_| aws::envelope_of(event.clone()).ok());
+            let begun = mutant.and_then(|_| aws::envelope_of(event).ok());
             let done = transaction_process::begun(&services, &services.machine, event, NO_DEADLINE).await.is_ok();
             if let (Some(mutant), Some(begun)) = (mutant, begun) {
                 lose_its_mind(&services, mutant, &begun).await;
@@ -96,7 +97,7 @@ pub async fn deliver(services: Services, target: Target, event: Arc<EventBridgeE
 async fn into<R: Row + PartialEq + std::fmt::Debug>(
     services: &Services,
     table: &Table<R>,
-    event: EventBridgeEvent<Value>,
+    event: &EventBridgeEvent<Value>,
 ) -> bool {
     if services.lacks(Mutant::GapsAreApplied) {
         return apply_whatever_comes(table, &event.detail).await.is_some();

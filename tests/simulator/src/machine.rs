@@ -19,22 +19,22 @@ use uuid::Uuid;
 const BEGIN_MICROS: i64 = 1_763_891_400_000_000;
 
 /// A task, until it ends or is killed.
-pub struct Task {
-    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+pub struct Task<T> {
+    future: Pin<Box<dyn Future<Output = T> + Send>>,
     /// Points that it has come to.
     pub points: u32,
 }
 
-impl Task {
+impl<T> Task<T> {
     /// A task that has not begun.
-    pub fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
         Self { future: Box::pin(future), points: 0 }
     }
 
-    /// Lets it go on to its next point. True: it has ended.
-    pub fn step(&mut self) -> bool {
+    /// Lets it go on to its next point, or to its end.
+    pub fn step(&mut self) -> Poll<T> {
         self.points += 1;
-        self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        self.future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     }
 }
 

@@ -78,7 +78,7 @@ pub async fn send(services: &Services, request: &Request, mut detail: Value) -> 
     "payments".clone_into(&mut event.source);
     DepositRequested::TYPE.clone_into(&mut event.detail_type);
     (event.id, event.detail) = (Some(event_id), detail);
-    match bus_commands::handle(services, services, machine, event, NO_DEADLINE).await {
+    match bus_commands::handle(services, services, machine, &event, NO_DEADLINE).await {
         Ok(()) => Answer::Told,
         Err(_) => Answer::Again,
     }

@@ -2,13 +2,14 @@
 //! arrive when nobody waits for them any more, refusals by the bus. A mutant takes one guard away.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use aggregate::{Aggregate, AggregateId, CommandId, Row, Version};
+use aggregate::{Aggregate, AggregateId, CommandId, Event as _, Row, Version};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
-use domain::{Account, AccountCommand, AccountRow, StatementEntry, TotalsRow, TransactionRow};
+use domain::{AccountCommand, AccountEvent, AccountRow, StatementEntry, TotalsRow, TransactionRow};
 use eventing::{
     AppendError, Bus, BusError, Commit, Entry, EventStore, MemoryStore, PublishLimits, ReadError, Snapshot, Tail,
 };
@@ -88,7 +89,7 @@ pub fn lost() -> Box<dyn std::error::Error + Send + Sync> {
 }
 
 /// The event type whose form has changed.
-const CHANGED: &str = "OverdraftLimitSet";
+pub const CHANGED: &str = "OverdraftLimitSet";
 
 impl Services {
     /// Empty ones.
@@ -193,7 +194,7 @@ impl Services {
     /// A commit as the invocation's code sees it: to old code, an event in the new form is one of the future.
     fn read_as_deployed(&self, commit: Commit) -> Commit {
         let mut commit = self.seen(commit);
-        let today = <<Account as Aggregate>::Event as aggregate::Event>::schema_version(CHANGED);
+        let today = AccountEvent::schema_version(CHANGED);
         for event in commit.events.iter_mut().filter(|event| event.event_type == CHANGED) {
             if self.old_code && event.schema_version == today {
                 event.schema_version += 1;
@@ -206,11 +207,11 @@ impl Services {
     }
 
     /// A commit as the invocation's code writes it: old code in the old form, with a state of its own.
-    fn written_as_deployed(&self, commit: &Commit) -> Commit {
-        let mut commit = commit.clone();
+    fn written_as_deployed<'a>(&self, commit: &'a Commit) -> Cow<'a, Commit> {
         if !self.old_code {
-            return commit;
+            return Cow::Borrowed(commit);
         }
+        let mut commit = commit.clone();
         for event in commit.events.iter_mut().filter(|event| event.event_type == CHANGED) {
             event.schema_version = 1;
             event.data = match event.data["limit_minor"].as_u64() {
@@ -219,7 +220,7 @@ impl Services {
             };
         }
         commit.state = commit.state.map(|state| Snapshot { schema: state.schema - 1, ..state });
-        commit
+        Cow::Owned(commit)
     }
 
     async fn read_fault(&self) -> Result<(), ReadError> {
@@ -235,10 +236,9 @@ impl Shared {
         let asked = (commit.aggregate_id, commit.metadata.correlation_id.as_str().to_owned());
         let Some(command) = self.asked.get(&asked) else { return };
         let decided = self.ledger.account(commit.aggregate_id).handle(command);
-        let types = |commit: &Commit| commit.events.iter().map(|event| event.event_type.clone()).collect::<Vec<_>>();
-        let decided =
-            decided.map(|events| events.iter().map(aggregate::Event::event_type).map(str::to_owned).collect());
-        assert_eq!(decided, Ok(types(commit)), "I5: a decision that is not right for its state");
+        let recorded = commit.decode().expect("I17: what was recorded can be read");
+        let recorded = recorded.into_iter().map(|event| event.data).collect();
+        assert_eq!(decided, Ok(recorded), "I5: a decision that is not right for its state");
     }
 }
 
@@ -257,7 +257,7 @@ impl EventStore for Services {
     async fn append(&self, commit: &Commit) -> Result<(), AppendError> {
         self.machine.point().await;
         if self.machine.fault(Fault::Late) {
-            self.shared().late.push(self.written_as_deployed(commit));
+            self.shared().late.push(self.written_as_deployed(commit).into_owned());
             return Err(AppendError::Unknown(lost()));
         }
         if self.machine.fault(Fault::LostBefore) || self.lacks(Mutant::EndlessRetry) {
@@ -269,7 +269,7 @@ impl EventStore for Services {
                 version: commit.version + place as Version,
                 events: vec![commit.events[place].clone()],
                 state: None,
-                ..commit.clone()
+                ..commit.clone().into_owned()
             };
             for place in 0..commit.events.len() - 1 {
                 self.take_effect(&one(place)).await?;

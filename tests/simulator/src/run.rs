@@ -1,7 +1,7 @@
 //! One run: clients send commands, functions run and die, the stream and the bus deliver what they like when they like; then
 //! the faults stop, and everything must come to its end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{sync::Arc, task::Poll};
 
 use aggregate::{AggregateId, CorrelationId, Version};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
@@ -71,8 +71,7 @@ enum Ended {
 
 struct Invocation {
     work: Work,
-    task: Task,
-    ended: Arc<Mutex<Option<Ended>>>,
+    task: Task<Ended>,
 }
 
 struct Run {
@@ -198,13 +197,7 @@ impl Run {
     }
 
     fn begin(&mut self, work: Work, future: impl Future<Output = Ended> + Send + 'static) {
-        let ended = Arc::new(Mutex::new(None));
-        let tell = Arc::clone(&ended);
-        let task = Task::new(async move {
-            let how = future.await;
-            *tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
-        });
-        self.at_work.push(Invocation { work, task, ended });
+        self.at_work.push(Invocation { work, task: Task::new(future) });
     }
 
     fn go_on(&mut self) {
@@ -215,15 +208,17 @@ impl Run {
 
     /// An invocation goes on to its next point, or is killed there.
     fn advance(&mut self, place: usize) {
-        let is_killed = self.machine.fault(Fault::Killed);
-        if !is_killed && !self.at_work[place].task.step() {
-            let points = self.at_work[place].task.points;
-            assert!(points < POINTS_MAX, "I22: an invocation does not end");
-            return;
+        let mut how = None;
+        if !self.machine.fault(Fault::Killed) {
+            let task = &mut self.at_work[place].task;
+            let Poll::Ready(ended) = task.step() else {
+                assert!(task.points < POINTS_MAX, "I22: an invocation does not end");
+                return;
+            };
+            how = Some(ended);
         }
-        let Invocation { work, task, ended } = self.at_work.swap_remove(place);
+        let Invocation { work, task } = self.at_work.swap_remove(place);
         drop(task);
-        let how = ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.end(work, how);
     }
 
@@ -364,7 +359,7 @@ impl Run {
         let commit = self.services.shared().late.swap_remove(place);
         let services = self.services.clone();
         let mut effect = Task::new(async move { drop(services.take_effect(&commit).await) });
-        assert!(effect.step(), "an effect takes no time");
+        assert!(effect.step().is_ready(), "an effect takes no time");
     }
 
     /// What is parked is handed over again: the operator's part.
