@@ -4,26 +4,33 @@ use std::{collections::BTreeSet, fs};
 
 use aggregate::{AggregateId, Envelope, Event};
 use domain::{AccountEvent, Amount, Currency, Description, Leg, Order, Refusal, Side, TransactionEvent};
-use tests::{owner, repository};
+use eventing::RecordedEvent;
+use tests::{StillHost, owner, repository};
 use uuid::Uuid;
 
-fn golden<E: Event>(file: &str) -> E {
+fn envelope(file: &str) -> Envelope {
     let text = fs::read_to_string(repository().join("infra/events/golden").join(file)).unwrap();
     let envelope: Envelope = serde_json::from_str(&text).unwrap();
     assert_eq!(file, format!("{}.v{}.json", envelope.event_type, envelope.schema_version));
     // What is written today has the same form.
     assert_eq!(serde_json::to_value(&envelope).unwrap(), serde_json::from_str::<serde_json::Value>(&text).unwrap());
-    envelope.decode().unwrap().data
+    envelope
+}
+
+fn golden<E: Event>(file: &str) -> E {
+    envelope(file).decode().unwrap().data
 }
 
 /// Checks the files of `events`, which are written today, and gives their names.
 fn check<E: Event + PartialEq + std::fmt::Debug>(events: Vec<E>) -> Vec<String> {
-    let name = |event: &E| format!("{}.v{}.json", event.event_type(), E::schema_version(event.event_type()));
-    let names = events.iter().map(name).collect();
-    for event in events {
-        assert_eq!(golden::<E>(&name(&event)), event);
-    }
-    names
+    let check = |event: E| {
+        let written = RecordedEvent::new(&event, &StillHost::default()).unwrap();
+        let file = format!("{}.v{}.json", written.event_type, written.schema_version);
+        assert_eq!(envelope(&file).data, written.data);
+        assert_eq!(golden::<E>(&file), event);
+        file
+    };
+    events.into_iter().map(check).collect()
 }
 
 fn id(last: u128) -> AggregateId {
@@ -68,8 +75,7 @@ fn each_golden_file_means_what_it_meant() {
 
 #[test]
 fn a_newer_version_and_an_unknown_type_are_unreadable_not_misread() {
-    let text = std::fs::read_to_string(repository().join("infra/events/golden/MoneyDeposited.v1.json")).unwrap();
-    let envelope: Envelope = serde_json::from_str(&text).unwrap();
+    let envelope = envelope("MoneyDeposited.v1.json");
     let newer = Envelope { schema_version: 2, ..envelope.clone() };
     assert!(newer.decode::<AccountEvent>().unwrap_err().to_string().contains("schema versions 1 to 1"));
     let unknown = Envelope { event_type: "MoneyBurnt".to_owned(), ..envelope.clone() };

@@ -7,6 +7,7 @@ mod bus_commands;
 mod commands;
 mod contract;
 mod event_schemas;
+mod golden_commands;
 mod golden_events;
 mod mechanism;
 mod projections;

@@ -4,7 +4,8 @@ use aggregate::{Addition, AggregateId, Envelope, Row, Tally, Timestamp};
 use domain::{
     AccountEvent, Description, Order, Refusal, Side, StatementEntry, TotalsRow, TransactionEvent, TransactionRow,
 };
-use tests::{command, deposited, eur, leg, opened, owner, withdrawn};
+use eventing::{Commit, RecordedEvent};
+use tests::{StillHost, command, deposited, eur, leg, opened, owner, withdrawn};
 use uuid::Uuid;
 
 const BEGIN: i64 = 1_763_891_400_000_000;
@@ -12,18 +13,17 @@ const BEGIN: i64 = 1_763_891_400_000_000;
 /// The events as they are recorded, a second apart.
 fn recorded<E: aggregate::Event>(events: &[E]) -> Vec<Envelope<E>> {
     let id = AggregateId(Uuid::from_u128(1));
-    let envelope = |(event, version): (&E, u64)| Envelope {
-        event_id: Uuid::from_u128(version.into()),
+    let commit = |(event, version): (&E, u64)| Commit {
         aggregate_id: id,
         aggregate_type: E::AGGREGATE_TYPE.to_owned(),
         version,
-        event_type: event.event_type().to_owned(),
-        schema_version: E::schema_version(event.event_type()),
         created_at: Timestamp::from_micros(BEGIN + i64::try_from(version).unwrap() * 1_000_000),
         metadata: command(id, (), None).metadata,
-        data: event.clone(),
+        command_digest: None,
+        events: vec![RecordedEvent::new(event, &StillHost::default()).unwrap()],
+        state: None,
     };
-    events.iter().zip(1..).map(envelope).collect()
+    events.iter().zip(1..).map(commit).flat_map(|commit| commit.decode().unwrap()).collect()
 }
 
 fn rows<R: Row>(events: &[R::Event]) -> Vec<R> {

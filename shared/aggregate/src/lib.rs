@@ -31,7 +31,8 @@ pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Syn
     const STATE_SCHEMA: u32;
 
     /// What may be asked of the aggregate, in the imperative. Its serialised form tells a repeated command from another one
-    /// sent with the same idempotency key.
+    /// sent with the same idempotency key, so the form is for ever: no field of a command is renamed or moved, and a new one
+    /// is left out where it says nothing (`skip_serializing_if`).
     type Command: Serialize + Send + Sync;
     /// What happened to the aggregate, in the past tense.
     type Event: Event;
@@ -48,7 +49,8 @@ pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Syn
     fn apply(&mut self, event: &Self::Event);
 }
 
-/// The events of one aggregate: an enum with `#[serde(tag = "event_type", content = "data")]`.
+/// The events of one aggregate: an enum with `#[serde(tag = "event_type", content = "data")]`, whose variants without fields
+/// are written `Happened {}`. The variants' names are the event types as stored and published.
 ///
 /// Events are for ever. A change of an event type's form is a new schema version, an upcaster and a golden file; additive
 /// fields get a default, and nothing is renamed.
@@ -56,17 +58,19 @@ pub trait Event: Clone + Serialize + DeserializeOwned + Send + Sync {
     /// The type of the aggregate that they happen to, as stored and published, for example `Account`. Never changes.
     const AGGREGATE_TYPE: &'static str;
 
-    /// The event's type as stored and published, the same as its serde tag, for example `MoneyDeposited`.
-    fn event_type(&self) -> &'static str;
-
     /// The schema version in which events of `event_type` are written today, from 1.
-    fn schema_version(event_type: &str) -> u32;
+    #[must_use]
+    fn schema_version(_event_type: &str) -> u32 {
+        1
+    }
 
     /// Turns the data of an older schema version into today's form.
     ///
     /// # Errors
     /// A sentence that says why the data cannot be understood.
-    fn upcast(event_type: &str, schema_version: u32, data: Value) -> Result<Value, String>;
+    fn upcast(_event_type: &str, _schema_version: u32, data: Value) -> Result<Value, String> {
+        Ok(data)
+    }
 }
 
 /// One row of a read model that follows one aggregate: a pure fold of the aggregate's events.

@@ -4,7 +4,6 @@
 use aggregate::{Aggregate, AggregateId, Event, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{Account, Amount, Description, Leg, Refusal, Rejection};
 
@@ -226,20 +225,4 @@ impl Aggregate for Transaction {
 
 impl Event for TransactionEvent {
     const AGGREGATE_TYPE: &'static str = "Transaction";
-
-    fn event_type(&self) -> &'static str {
-        match self {
-            Self::TransactionInitiated(_) => "TransactionInitiated",
-            Self::TransactionCompleted {} => "TransactionCompleted",
-            Self::TransactionFailed { .. } => "TransactionFailed",
-        }
-    }
-
-    fn schema_version(_event_type: &str) -> u32 {
-        1
-    }
-
-    fn upcast(_event_type: &str, _schema_version: u32, data: Value) -> Result<Value, String> {
-        Ok(data)
-    }
 }

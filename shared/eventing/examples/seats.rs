@@ -10,7 +10,6 @@ use aggregate::{
 };
 use eventing::{Command, ExecuteError, Executed, MemoryStore, System, execute, fresh};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 /// Who has which seat.
@@ -71,21 +70,6 @@ impl Aggregate for Show {
 
 impl Event for ShowEvent {
     const AGGREGATE_TYPE: &'static str = "Show";
-
-    fn event_type(&self) -> &'static str {
-        match self {
-            Self::SeatTaken { .. } => "SeatTaken",
-            Self::SeatGivenBack { .. } => "SeatGivenBack",
-        }
-    }
-
-    fn schema_version(_event_type: &str) -> u32 {
-        1
-    }
-
-    fn upcast(_event_type: &str, _schema_version: u32, data: Value) -> Result<Value, String> {
-        Ok(data)
-    }
 }
 
 /// A read model: how many seats are left.

@@ -93,13 +93,15 @@ impl RecordedEvent {
     /// # Errors
     /// When the event does not serialise to its `event_type` and `data`: a mistake in the domain's types.
     pub fn new<E: Event>(event: &E, host: &impl Host) -> Result<Self, serde_json::Error> {
-        let mut tagged = serde_json::to_value(event)?;
-        Ok(Self {
-            event_id: host.new_id(),
-            event_type: event.event_type().to_owned(),
-            schema_version: E::schema_version(event.event_type()),
-            data: tagged.get_mut("data").map_or(Value::Null, Value::take),
-        })
+        /// The form that [`Event`] asks for.
+        #[derive(Deserialize)]
+        struct Tagged {
+            event_type: String,
+            data: Value,
+        }
+        let Tagged { event_type, data } = serde_json::from_value(serde_json::to_value(event)?)?;
+        let schema_version = E::schema_version(&event_type);
+        Ok(Self { event_id: host.new_id(), event_type, schema_version, data })
     }
 }
 

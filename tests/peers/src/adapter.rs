@@ -1,7 +1,7 @@
 //! `event-store-adapter-rs`: a repository as its documentation writes one. It reads the latest snapshot and the events after
 //! it, and appends an event, with or without a new snapshot; how often it takes one is the repository's own decision.
 
-use aggregate::{Aggregate as _, AggregateId, Event as _};
+use aggregate::{Aggregate as _, AggregateId};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
@@ -15,7 +15,7 @@ use event_store_adapter_rs::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::system::{Metadata, Recorded, Refusal, System, balance, deposit, history};
+use crate::system::{Metadata, Recorded, Refusal, System, balance, deposit, event_type, history};
 
 /// The id of an account, as the store wants it.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ impl Adapter {
         event: AccountEvent,
         account: &Account,
     ) -> Result<(), EventStoreError> {
-        let manifest = event.event_type();
+        let manifest = event_type(&event);
         let happened = Happened { event, metadata: Metadata::new() };
         let event = EventEnvelope::new(id.clone(), version, Utc::now(), happened).with_manifest(manifest);
         if self.snapshot_every.is_some_and(|every| version.is_multiple_of(every)) {

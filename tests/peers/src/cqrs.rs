@@ -20,7 +20,7 @@ use dynamo_es::DynamoEventRepository;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::system::{Metadata, Recorded, Refusal, System, after, balance, deposit, history};
+use crate::system::{Metadata, Recorded, Refusal, System, after, balance, deposit, event_type, history};
 
 /// Names of our own, because this engine does not tell `Events` from Daybook's `events`.
 const EVENTS: &str = "dynamo-es-events";
@@ -41,11 +41,11 @@ struct Happened(AccountEvent);
 
 impl DomainEvent for Happened {
     fn event_type(&self) -> String {
-        self.0.event_type().to_owned()
+        event_type(&self.0)
     }
 
     fn event_version(&self) -> String {
-        AccountEvent::schema_version(self.0.event_type()).to_string()
+        AccountEvent::schema_version(&event_type(&self.0)).to_string()
     }
 }
 

@@ -65,6 +65,11 @@ pub fn deposited() -> AccountEvent {
     account.handle(&deposit()).unwrap().remove(0)
 }
 
+/// The type of an event, by which peers store it.
+pub fn event_type(event: &AccountEvent) -> String {
+    serde_json::to_value(event).unwrap()["event_type"].as_str().unwrap().to_owned()
+}
+
 /// The account after `events` events.
 pub fn after(events: u64) -> Account {
     let mut account = Account::default();

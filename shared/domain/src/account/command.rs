@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::event::Leg;
 use crate::{Amount, Currency, Description};
 
-/// What may be asked of an account. `by` is who asks.
+/// What may be asked of an account. `by` is who asks. The form in which a command is written down is for ever
+/// ([`aggregate::Aggregate::Command`]).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum AccountCommand {
     /// Opens the account for `owner`, who is also who asks.

@@ -170,25 +170,6 @@ impl AccountEvent {
 impl Event for AccountEvent {
     const AGGREGATE_TYPE: &'static str = "Account";
 
-    fn event_type(&self) -> &'static str {
-        match self {
-            Self::AccountCreated { .. } => "AccountCreated",
-            Self::MoneyDeposited { .. } => "MoneyDeposited",
-            Self::DepositRefused { .. } => "DepositRefused",
-            Self::MoneyWithdrawn { .. } => "MoneyWithdrawn",
-            Self::AccountClosed {} => "AccountClosed",
-            Self::AccountFrozen {} => "AccountFrozen",
-            Self::AccountUnfrozen {} => "AccountUnfrozen",
-            Self::OverdraftLimitSet { .. } => "OverdraftLimitSet",
-            Self::AccountDebited(_) => "AccountDebited",
-            Self::DebitRefused { .. } => "DebitRefused",
-            Self::AccountCredited(_) => "AccountCredited",
-            Self::CreditRefused { .. } => "CreditRefused",
-            Self::AccountRefunded { .. } => "AccountRefunded",
-            Self::DebitSettled { .. } => "DebitSettled",
-        }
-    }
-
     fn schema_version(event_type: &str) -> u32 {
         match event_type {
             "OverdraftLimitSet" => 2,
