@@ -69,8 +69,7 @@ impl Bank {
 
     async fn take(&self, event: &Value) -> Result<(), HandleError> {
         let event = serde_json::from_value(event.clone()).unwrap();
-        let deadline = Timestamp::from_micros(i64::MAX);
-        handle(&self.store, &self.bus, &StillHost::default(), event, deadline).await
+        handle(&self.store, &self.bus, &StillHost::default(), &event, Timestamp::MAX).await
     }
 
     /// Takes an event; its answer's type, and its detail, which has the form that is promised.

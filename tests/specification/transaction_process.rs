@@ -52,7 +52,7 @@ impl Bank {
     }
 
     async fn drive(&self) -> Option<Outcome> {
-        let deadline = Timestamp::from_micros(i64::MAX);
+        let deadline = Timestamp::MAX;
         drive(&self.store, &StillHost::default(), self.transaction, deadline).await.ok()
     }
 

@@ -69,8 +69,14 @@ impl FaultyStore {
     }
 }
 
+/// Whatever else is at work goes on here, as it does while a real store answers.
+async fn meanwhile() {
+    tokio::task::yield_now().await;
+}
+
 impl EventStore for FaultyStore {
     async fn append(&self, commit: &Commit) -> Result<(), AppendError> {
+        meanwhile().await;
         let fault = self.faults.lock().unwrap().pop_front();
         match fault {
             None | Some(Fault::None) => self.inner.append(commit).await,
@@ -87,6 +93,7 @@ impl EventStore for FaultyStore {
     }
 
     async fn load(&self, aggregate_id: AggregateId, up_to: Version, state_schema: u32) -> Result<Tail, ReadError> {
+        meanwhile().await;
         self.inner.load(aggregate_id, up_to, state_schema).await
     }
 
@@ -96,6 +103,7 @@ impl EventStore for FaultyStore {
         from: Version,
         commits_max: usize,
     ) -> Result<Vec<Commit>, ReadError> {
+        meanwhile().await;
         self.inner.read(aggregate_id, from, commits_max).await
     }
 
@@ -104,6 +112,7 @@ impl EventStore for FaultyStore {
         aggregate_id: AggregateId,
         command_id: CommandId,
     ) -> Result<Option<Commit>, ReadError> {
+        meanwhile().await;
         self.inner.find_command(aggregate_id, command_id).await
     }
 }
@@ -131,7 +140,7 @@ impl<R: Row> ReadTable<R> for MemoryTable<R> {
     async fn latest(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
         let row = self.rows(aggregate_id).pop();
         // Another projector may come in between a look and a save.
-        tokio::task::yield_now().await;
+        meanwhile().await;
         Ok(row)
     }
 

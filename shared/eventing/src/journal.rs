@@ -14,7 +14,7 @@ use aggregate::{AggregateId, Envelope, Timestamp};
 use crate::TableError;
 
 /// Partitions that the journal is written to: eight times 1,000 events of 1 KB a second (DynamoDB's limit for a partition).
-/// May be raised, never lowered.
+/// Never changes: that an event enters once, and where a sum is found, rests on it.
 pub const SHARDS: u8 = 8;
 /// An event that arrives within this time after it was decided enters at its own time.
 const ON_TIME: Duration = Duration::from_secs(5);
@@ -128,7 +128,7 @@ pub fn place(event: &Envelope, now: Timestamp) -> Placing {
     }
 }
 
-/// The shard of an aggregate.
+/// The shard of an aggregate, for ever.
 #[must_use]
 pub fn shard(aggregate_id: AggregateId) -> u8 {
     // The last byte of a UUID of version 5 or 7 is evenly spread.
