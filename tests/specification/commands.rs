@@ -1,9 +1,15 @@
 //! A command on its way to the store: repetition, conflict, unknown outcomes.
 
-use aggregate::{Aggregate, AggregateId, Version};
+use aggregate::{Aggregate, AggregateId, CommandId, Version};
 use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, Rejection};
-use eventing::{Commit, EventStore, ExecuteError, Executed, MemoryStore, RecordedEvent, execute, load};
-use tests::{Fault, FaultyStore, StillHost, command, deposited, envelopes, owner};
+use eventing::{
+    AppendError, Commit, EventStore, ExecuteError, Executed, MemoryStore, ReadError, RecordedEvent, System, Tail,
+    execute, load,
+};
+use futures_util::future::join_all;
+use lambda_http::Body;
+use serde_json::json;
+use tests::{Fault, FaultyStore, StillHost, command, deposited, envelopes, owner, request};
 use uuid::Uuid;
 
 fn create() -> AccountCommand {
@@ -154,19 +160,44 @@ async fn an_outcome_that_stays_unknown_is_never_called_a_failure_and_the_same_ke
 
 #[tokio::test]
 async fn twenty_writers_at_once_all_succeed() {
-    let store = MemoryStore::default();
+    let store = FaultyStore::default();
     let id = an_account(&store).await;
-    let mut writers = Vec::new();
-    for _ in 0..20 {
-        writers.push(run(&store, id, deposit(1), None));
-    }
-    let mut versions: Vec<Version> = Vec::new();
-    for writer in writers {
-        versions.push(writer.await.unwrap().version);
-    }
+    let writers = join_all((0..20).map(|_| run(&store, id, deposit(1), None))).await;
+    let mut versions: Vec<Version> = writers.into_iter().map(|executed| executed.unwrap().version).collect();
     versions.sort_unstable();
     assert_eq!(versions, (2..=21).collect::<Vec<_>>());
     assert_eq!(balance(&store, id).await, 20);
+}
+
+/// A store that takes whatever it is sent and never answers.
+struct Silent;
+
+impl EventStore for Silent {
+    async fn append(&self, _commit: &Commit) -> Result<(), AppendError> {
+        std::future::pending().await
+    }
+
+    async fn load(&self, _id: AggregateId, _up_to: Version, _state_schema: u32) -> Result<Tail, ReadError> {
+        Ok(Tail::default())
+    }
+
+    async fn read(&self, _id: AggregateId, _from: Version, _commits_max: usize) -> Result<Vec<Commit>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    async fn find_command(&self, _id: AggregateId, _command_id: CommandId) -> Result<Option<Commit>, ReadError> {
+        Ok(None)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_hangs_is_answered_before_its_function_is_ended() {
+    let body = json!({ "currency": "EUR" });
+    let request = request("alice", "POST /accounts", "/accounts", &[("idempotency-key", "k")], &body);
+    let answer = account_commands::handle(&Silent, &System, request).await;
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    let Body::Text(problem) = answer.body() else { panic!("no text") };
+    assert!(problem.contains("/problems/outcome-unknown"), "{problem}");
 }
 
 #[tokio::test]

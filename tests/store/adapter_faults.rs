@@ -180,7 +180,7 @@ async fn operate(adapter: &Adapter, operation: &str, id: AggregateId) -> &'stati
         "history latest" => table(ReadTable::<StatementEntry>::latest(&adapter.statement, id).await.map(drop)),
         "history save" => saved(adapter.statement.save(0, &rows::<StatementEntry>(id)).await),
         "history newest first" => {
-            table(adapter.statement.newest_first::<StatementEntry>(id, 1..9, "balance", 5).await.map(drop))
+            table(adapter.statement.newest_first::<StatementEntry>(id, 1..9, "balance", 5, false).await.map(drop))
         }
         "counters latest" => table(ReadTable::<TotalsRow>::latest(&adapter.totals, id).await.map(drop)),
         "counters save" => saved(adapter.totals.save(0, &rows::<TotalsRow>(id)).await),

@@ -122,6 +122,12 @@ async fn a_statement_page_costs_one_read_unit_more_than_its_bytes_at_most() {
     // Half a unit for each 4 KB, for reads that may be a moment old.
     let of_bytes = f64::from(u32::try_from(bytes.div_ceil(4096)).unwrap()) / 2.0;
     assert!(page.spent.read_units <= of_bytes + 1.0, "{:?} for {bytes} bytes", page.spent);
+    // Who knows of a version is not answered from a replica that may lack it: the whole price, and the newest entry beside it.
+    let path = format!("{path}&min_version=101");
+    let fresh = edge.ask("alice", "GET /accounts/{id}/statement", &path, &[], Value::Null).await;
+    let of_account = 0.5;
+    let of_page = 2.0 * (page.spent.read_units - of_account);
+    assert_eq!((fresh.body, fresh.spent.read_units), (page.body, of_account + 1.0 + of_page));
 }
 
 #[tokio::test]

@@ -69,6 +69,6 @@ pub fn command<C>(aggregate_id: AggregateId, body: C, key: Option<&str>) -> Comm
             command_id: key.map(|key| CommandId::from_key(&owner(), key)),
         },
         expected_version: None,
-        deadline: Timestamp::from_micros(i64::MAX),
+        deadline: Timestamp::MAX,
     }
 }

@@ -118,7 +118,8 @@ fn in_a_minute() -> aggregate::Timestamp {
 }
 
 /// An event of API Gateway's, as the runtime hands it on.
-fn request(user: &str, route: &str, target: &str, headers: &[(&str, &str)], body: &Value) -> Request {
+#[must_use]
+pub fn request(user: &str, route: &str, target: &str, headers: &[(&str, &str)], body: &Value) -> Request {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let (method, template) = route.split_once(' ').unwrap();
     let ids = template.split('/').zip(path.split('/')).filter(|(part, _)| part.starts_with('{'));

@@ -17,7 +17,7 @@ mod wire;
 pub use bank::{check, command, deposited, eur, leg, opened, owner, withdrawn};
 pub use cloud::{Answer, Cloud, build_everything, function_binary, repository};
 pub use contract::{Contract, form};
-pub use edge::{Edge, Paid};
+pub use edge::{Edge, Paid, request};
 pub use engine::{Engine, dynamodb, tables_without_streams, template_tables};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
 pub use meter::{Meter, Spent};

@@ -1,5 +1,7 @@
 //! From a request to a command, and from its outcome to an answer.
 
+use std::pin::pin;
+
 use aggregate::{Aggregate as _, AggregateId, Version};
 use api::{Call, CreateAccountBody, MoneyBody, OverdraftLimitBody, Problem, Response};
 use domain::{Account, AccountCommand};
@@ -9,21 +11,25 @@ use lambda_http::{Request, http::StatusCode};
 /// Answers one request. The routes are the template's.
 pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request) -> Response {
     let call = Call::new(request, host);
-    let outcome = match call.route() {
-        "POST /accounts" => create(store, host, &call).await,
-        "POST /accounts/{id}/deposits" => deposit(store, host, &call).await,
-        "POST /accounts/{id}/withdrawals" => withdraw(store, host, &call).await,
-        "POST /accounts/{id}/close" => close(store, host, &call).await,
-        "POST /accounts/{id}/freeze" => administrate(store, host, &call, || Ok(AccountCommand::FreezeAccount)).await,
-        "POST /accounts/{id}/unfreeze" => {
-            administrate(store, host, &call, || Ok(AccountCommand::UnfreezeAccount)).await
+    let work = pin!(async {
+        match call.route() {
+            "POST /accounts" => create(store, host, &call).await,
+            "POST /accounts/{id}/deposits" => deposit(store, host, &call).await,
+            "POST /accounts/{id}/withdrawals" => withdraw(store, host, &call).await,
+            "POST /accounts/{id}/close" => close(store, host, &call).await,
+            "POST /accounts/{id}/freeze" => {
+                administrate(store, host, &call, || Ok(AccountCommand::FreezeAccount)).await
+            }
+            "POST /accounts/{id}/unfreeze" => {
+                administrate(store, host, &call, || Ok(AccountCommand::UnfreezeAccount)).await
+            }
+            "PUT /accounts/{id}/overdraft-limit" => {
+                administrate(store, host, &call, || call.body::<OverdraftLimitBody>()?.command()).await
+            }
+            _ => Err(api::no_such_route(call.method_and_path().1)),
         }
-        "PUT /accounts/{id}/overdraft-limit" => {
-            administrate(store, host, &call, || call.body::<OverdraftLimitBody>()?.command()).await
-        }
-        _ => Err(api::no_such_route(call.method_and_path().1)),
-    };
-    call.answer(outcome)
+    });
+    call.answer(host, work).await
 }
 
 async fn create(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {

@@ -1,6 +1,8 @@
 //! Reads. A read table may be a moment behind; every row carries its version, and a caller who asks for a `min_version`
 //! gets at least that one, folded from the events where the table does not have it yet.
 
+use std::pin::pin;
+
 use aggregate::{AggregateId, Envelope, Timestamp, Version};
 use api::{AccountView, Call, CursorKeys, Problem, Reader, Response, StatementEntryView, TransactionView};
 use aws::{CurrentRows, DynamoEventStore, Index, Place, RotatedSecret, RowHistory};
@@ -31,17 +33,19 @@ impl Queries {
     /// Answers one request. The routes are the template's.
     pub async fn handle(&self, host: &impl Host, request: Request) -> Response {
         let call = Call::new(request, host);
-        let outcome = match call.route() {
-            "GET /accounts" => self.list(&call).await,
-            "GET /accounts/{id}" => self.account(&call).await,
-            "GET /accounts/{id}/statement" => self.statement(&call).await,
-            "GET /accounts/{id}/events" => self.events(&call).await,
-            "GET /accounts/{id}/transactions" => self.transactions_of(&call).await,
-            "GET /transactions/{id}" => self.transaction(&call).await,
-            "OPTIONS /{proxy+}" => Ok(api::nothing()),
-            _ => Err(api::no_such_route(call.method_and_path().1)),
-        };
-        call.answer(outcome)
+        let work = pin!(async {
+            match call.route() {
+                "GET /accounts" => self.list(&call).await,
+                "GET /accounts/{id}" => self.account(&call).await,
+                "GET /accounts/{id}/statement" => self.statement(&call).await,
+                "GET /accounts/{id}/events" => self.events(&call).await,
+                "GET /accounts/{id}/transactions" => self.transactions_of(&call).await,
+                "GET /transactions/{id}" => self.transaction(&call).await,
+                "OPTIONS /{proxy+}" => Ok(api::no_content()),
+                _ => Err(api::no_such_route(call.method_and_path().1)),
+            }
+        });
+        call.answer(host, work).await
     }
 
     async fn account(&self, call: &Call) -> Result<Response, Problem> {
@@ -99,16 +103,18 @@ impl Queries {
             Some(min_version) => self.entries_not_in_table(account_id, min_version).await?,
             None => Vec::new(),
         };
+        // Who knows of a version is not told what a replica does not know yet.
+        let consistent = min_version.is_some();
         let start = match since {
-            Some(since) => self.first_entry_at(account_id, since).await?,
+            Some(since) => self.first_entry_at(account_id, since, consistent).await?,
             None => 1,
         };
         let end = match until {
-            Some(until) => self.first_entry_at(account_id, until).await?,
+            Some(until) => self.first_entry_at(account_id, until, consistent).await?,
             None => Version::MAX,
         };
         let versions = start..before.map_or(end, |before| before.min(end));
-        let page = self.statement.newest_first(account_id, versions, "amount", limit).await?;
+        let page = self.statement.newest_first(account_id, versions, "amount", limit, consistent).await?;
         let shown = |entry: &StatementEntry| {
             entry.amount.is_some()
                 && before.is_none_or(|place| entry.version < place)
@@ -177,11 +183,16 @@ impl Queries {
     }
 
     /// The version of the first entry in the table that is not before `at`.
-    async fn first_entry_at(&self, account_id: AggregateId, at: Timestamp) -> Result<Version, Problem> {
+    async fn first_entry_at(
+        &self,
+        account_id: AggregateId,
+        at: Timestamp,
+        consistent: bool,
+    ) -> Result<Version, Problem> {
         let newest: Option<StatementEntry> = self.statement.latest(account_id).await?;
         let mut search = Halving::up_to(newest.map_or(0, |entry| entry.version));
         while let Some(version) = search.version() {
-            let entry: Option<StatementEntry> = self.statement.get(account_id, version).await?;
+            let entry: Option<StatementEntry> = self.statement.get(account_id, version, consistent).await?;
             // Where a replica does not have it yet, it is new.
             search.was_early(entry.is_some_and(|entry| entry.occurred_at < at));
         }

@@ -1,5 +1,7 @@
 //! What only administrators read. It is a function of its own, so that the customers' function has no way to these tables.
 
+use std::pin::pin;
+
 use api::{Call, CursorKeys, JournalView, Problem, Response, TotalView};
 use aws::{Counters, Journal, RotatedSecret};
 use domain::{Currency, TotalsRow};
@@ -20,13 +22,15 @@ impl Queries {
     /// Answers one request. The routes are the template's.
     pub async fn handle(&self, host: &impl Host, request: Request) -> Response {
         let call = Call::new(request, host);
-        let outcome = match (call.admin_only(), call.route()) {
-            (Err(problem), _) => Err(problem),
-            (Ok(()), "GET /events") => self.events(host, &call).await,
-            (Ok(()), "GET /totals") => self.totals(host, &call).await,
-            (Ok(()), _) => Err(api::no_such_route(call.method_and_path().1)),
-        };
-        call.answer(outcome)
+        let work = pin!(async {
+            call.admin_only()?;
+            match call.route() {
+                "GET /events" => self.events(host, &call).await,
+                "GET /totals" => self.totals(host, &call).await,
+                _ => Err(api::no_such_route(call.method_and_path().1)),
+            }
+        });
+        call.answer(host, work).await
     }
 
     /// All events, oldest first. There is always a cursor: who keeps asking with the newest one misses none.

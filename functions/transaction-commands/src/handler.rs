@@ -1,5 +1,7 @@
 //! From an HTTP request to a transaction that has begun. What follows is the process manager's (`transaction-process`).
 
+use std::pin::pin;
+
 use aggregate::{Aggregate, AggregateId, Version};
 use api::{Call, Problem, Response, TransactionBody};
 use domain::{Account, Transaction, TransactionCommand};
@@ -9,11 +11,13 @@ use lambda_http::{Request, http::StatusCode};
 /// Answers one request. The routes are the template's.
 pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request) -> Response {
     let call = Call::new(request, host);
-    let outcome = match call.route() {
-        "POST /transactions" => initiate(store, host, &call).await,
-        _ => Err(api::no_such_route(call.method_and_path().1)),
-    };
-    call.answer(outcome)
+    let work = pin!(async {
+        match call.route() {
+            "POST /transactions" => initiate(store, host, &call).await,
+            _ => Err(api::no_such_route(call.method_and_path().1)),
+        }
+    });
+    call.answer(host, work).await
 }
 
 async fn initiate(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {

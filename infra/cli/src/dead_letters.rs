@@ -138,7 +138,8 @@ pub async fn run(options: &Options, store: &DynamoEventStore, command: &Command)
                     Err(error) => {
                         verdict = Verdict::NotWell;
                         letters.put_back(std::slice::from_ref(&letter)).await?;
-                        let json = serde_json::json!({ "id": letter.id, "error": error.to_string() });
+                        let error = eventing::causes(&*error);
+                        let json = serde_json::json!({ "id": letter.id, "error": error });
                         options.tell(&json, &format!("{}: stays, {error}", letter.id));
                     }
                 }

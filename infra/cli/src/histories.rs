@@ -127,7 +127,7 @@ async fn each_of<F: Future<Output = Result<(), Error>>>(
             match commit {
                 Err(error) => {
                     seen.unreadable += 1;
-                    bar.suspend(|| eprintln!("{error}"));
+                    bar.suspend(|| eprintln!("{}", eventing::causes(&error)));
                 }
                 Ok(commit) => match histories.last_mut() {
                     Some(last) if last.aggregate_id == commit.aggregate_id => last.commits.push(commit),

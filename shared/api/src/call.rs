@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{CursorKeys, FieldError, Problem, body, id};
 
-pub use answer::{Response, answered, nothing};
+pub use answer::{Response, answered, no_content};
 
 /// Rows of a page where the caller does not say how many.
 pub const PAGE_ROWS_DEFAULT: usize = 20;
@@ -172,7 +172,7 @@ impl Call {
     /// When the answer is no longer of use.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
-        eventing::deadline(self.request.lambda_context_ref().map_or(0, |context| context.deadline))
+        eventing::deadline(self.request.lambda_context_ref().map_or(u64::MAX, |context| context.deadline))
     }
 
     /// How many rows the page may have.

@@ -26,7 +26,7 @@ pub use body::{CreateAccountBody, MoneyBody, OverdraftLimitBody, TransactionBody
 pub use bus::{
     Asked, Deposit, DepositRequestAccepted, DepositRequestRefused, DepositRequested, NoRequestId, RequestId,
 };
-pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response, answered, nothing};
+pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response, answered, no_content};
 pub use cursor::CursorKeys;
 pub use openapi::{Example, OpenApi, openapi};
 pub use operations::{OPERATIONS, Operation, no_such_route};

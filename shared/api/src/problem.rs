@@ -15,6 +15,7 @@ pub struct Problem {
     detail: String,
     extensions: Map<String, Value>,
     allow: Option<String>,
+    cause: Option<String>,
 }
 
 /// What a client can branch on.
@@ -94,7 +95,11 @@ kinds! {
 
 impl Problem {
     fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), extensions: Map::new(), allow: None }
+        Self { kind, detail: detail.into(), extensions: Map::new(), allow: None, cause: None }
+    }
+
+    fn caused_by(self, error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { cause: Some(causes(error)), ..self }
     }
 
     fn with(mut self, name: &str, value: Value) -> Self {
@@ -183,24 +188,35 @@ impl Problem {
         Self::new(&IDEMPOTENCY_KEY_REUSED, "Send another request_id with another request.")
     }
 
-    /// A failure that is ours: told to the log, not to the client.
+    /// A failure that is ours.
     #[must_use]
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error = %causes(error), "a request failed");
-        Self::new(&INTERNAL, "Try again later; if it stays, tell us the correlation id.")
+        Self::new(&INTERNAL, "Try again later; if it stays, tell us the correlation id.").caused_by(error)
     }
 
-    /// Something that the answer needs does not answer: told to the log.
+    /// Something that the answer needs does not answer.
     #[must_use]
     pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error = %causes(error), "a request could not be answered");
-        Self::new(&UNAVAILABLE, "Nothing was changed. Send the request again in a moment.")
+        Self::new(&UNAVAILABLE, "Nothing was changed. Send the request again in a moment.").caused_by(error)
+    }
+
+    /// A command may have had its effect, or may yet have it.
+    #[must_use]
+    pub fn outcome_unknown(error: &(dyn std::error::Error + 'static)) -> Self {
+        let again = "Send the same request again, with the same Idempotency-Key if it had one; without one, read the account first.";
+        Self::new(&OUTCOME_UNKNOWN, again).caused_by(error)
     }
 
     /// The status that it is answered with.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.kind.status
+    }
+
+    /// What went wrong on our side, for the log and never for the client; nothing where the caller can put it right.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
     }
 
     /// The methods for the header `Allow`, where the status asks for it (RFC 9110, 15.5.6).
@@ -325,13 +341,7 @@ impl<R: Into<Self> + std::error::Error + 'static> From<ExecuteError<R>> for Prob
                     .with("current_version", json!(actual))
             }
             ExecuteError::Busy => Self::new(&TOO_BUSY, "Nothing was changed. Send the request again in a moment."),
-            ExecuteError::Unknown(ref source) => {
-                tracing::error!(error = %causes(source), "the outcome of an append is not known");
-                Self::new(
-                    &OUTCOME_UNKNOWN,
-                    "Send the same request again, with the same Idempotency-Key if it had one; without one, read the account first.",
-                )
-            }
+            ref error @ ExecuteError::Unknown(_) => Self::outcome_unknown(error),
             ExecuteError::Read(error) => error.into(),
             ref error @ (ExecuteError::TooLarge(_) | ExecuteError::Unwritable(_)) => Self::internal(error),
         }

@@ -52,7 +52,7 @@ impl CurrentRows {
         Self { client, table: table.into(), key }
     }
 
-    /// The row as some replica has it: half the price, and perhaps a moment old.
+    /// The row by an eventually consistent read: half the price, and perhaps a moment old.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -79,7 +79,8 @@ impl CurrentRows {
     }
 
     /// Up to `limit` rows whose attribute `by` is `value`, in the order of the index `index` (sort key `order`), after the
-    /// place `after`. The index only needs the keys; rows are read as some replica has them.
+    /// place `after`; `limit` is 1 to 100, which is what is read as one batch (quota of `BatchGetItem`). The index only needs the
+    /// keys; all reads are eventually consistent.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -202,16 +203,22 @@ impl RowHistory {
         Self { client, table: table.into(), key }
     }
 
-    /// The row of one version, as some replica has it.
+    /// The row of one version. Where not `consistent`, the read is eventually consistent: half the price, and a row of the last
+    /// moment may be missing.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn get<R: Row>(&self, aggregate_id: AggregateId, version: Version) -> Result<Option<R>, TableError> {
+    pub async fn get<R: Row>(
+        &self,
+        aggregate_id: AggregateId,
+        version: Version,
+        consistent: bool,
+    ) -> Result<Option<R>, TableError> {
         let found = self
             .client
             .get_item()
             .table_name(&self.table)
-            .consistent_read(false)
+            .consistent_read(consistent)
             .key(self.key, text(&aggregate_id))
             .key("version", AttributeValue::N(version.to_string()))
             .send()
@@ -238,7 +245,7 @@ impl RowHistory {
         Ok(items.into_iter().filter_map(by_version).collect())
     }
 
-    /// Up to `limit` rows of `versions` that have the attribute `shown`, newest first.
+    /// Up to `limit` rows of `versions` that have the attribute `shown`, newest first; `consistent` as for [`RowHistory::get`].
     ///
     /// # Errors
     /// When the table does not answer.
@@ -248,6 +255,7 @@ impl RowHistory {
         versions: Range<Version>,
         shown: &str,
         limit: usize,
+        consistent: bool,
     ) -> Result<Page<R, Version>, TableError> {
         let mut rows: Vec<R> = Vec::new();
         let Range { start, end: mut before } = versions;
@@ -262,6 +270,7 @@ impl RowHistory {
                 .client
                 .query()
                 .table_name(&self.table)
+                .consistent_read(consistent)
                 .key_condition_expression("#key = :key AND version BETWEEN :start AND :last")
                 .filter_expression("attribute_exists(#shown)")
                 .expression_attribute_names("#key", self.key)

@@ -129,6 +129,6 @@ impl Screen<'_> {
 fn shown_key(route: &Route) -> String {
     match route.path.as_str() {
         Route::DEFAULT => "anything else".to_owned(),
-        path => format!("{:<7}{path}", route.method),
+        path => format!("{:<7} {path}", route.method),
     }
 }

@@ -7,17 +7,22 @@ use std::{
 };
 
 use aggregate::{AggregateId, Version};
+use eventing::Host;
 use lambda_http::{
     Body, IntoResponse,
     http::{HeaderValue, StatusCode, header},
 };
 use serde::Serialize;
+use tokio::time::error::Elapsed;
 
 use super::{CORRELATION_ID, Call};
 use crate::{
     CursorKeys, Problem,
     views::{Changed, PageView},
 };
+
+/// Counter: a request could not be answered, through no fault of its caller.
+const REQUESTS_FAILED: &str = "RequestsFailed";
 
 /// An HTTP answer.
 pub type Response = lambda_http::Response<Body>;
@@ -41,9 +46,9 @@ impl IntoResponse for AsItIs {
     }
 }
 
-/// The answer that has nothing to say: API Gateway adds what a browser asked for.
+/// An empty 204. API Gateway adds the headers of CORS.
 #[must_use]
-pub fn nothing() -> Response {
+pub fn no_content() -> Response {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
@@ -132,18 +137,28 @@ impl Call {
         Ok(response)
     }
 
-    /// The last word: the answer or the problem, with the correlation id, and a line in the log.
-    #[must_use]
-    pub fn answer(&self, outcome: Result<Response, Problem>) -> Response {
-        let mut response = outcome.unwrap_or_else(|problem| self.problem(&problem));
+    /// The last word: what `work` comes to, as an answer or as a problem, with the correlation id, and a line in the log. What takes
+    /// until the function is about to be ended from outside is cut off: the caller is told what to do, which nobody else would.
+    pub async fn answer(&self, host: &impl Host, work: impl Future<Output = Result<Response, Problem>>) -> Response {
+        let left = host.now().until(self.deadline());
+        let outcome = tokio::time::timeout(left, work).await.unwrap_or_else(|late| Err(self.too_late(&late)));
         let correlation_id = match &self.correlation_id {
             Ok(id) | Err(id) => id.as_str(),
         };
+        if let Err(Some(cause)) = outcome.as_ref().map_err(Problem::cause) {
+            metrics::counter!(REQUESTS_FAILED).increment(1);
+            tracing::error!(route = self.route, correlation_id, cause, "a request failed");
+        }
+        let mut response = outcome.unwrap_or_else(|problem| self.problem(&problem));
         response.headers_mut().insert(CORRELATION_ID, header_value(correlation_id));
         // Answers are one person's, and of one moment.
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         tracing::info!(route = self.route, status = response.status().as_u16(), correlation_id, "answered");
         response
+    }
+
+    fn too_late(&self, late: &Elapsed) -> Problem {
+        if self.request.method().is_safe() { Problem::unavailable(late) } else { Problem::outcome_unknown(late) }
     }
 
     fn problem(&self, problem: &Problem) -> Response {
