@@ -3,9 +3,15 @@
 //! The place up to which each part is done is kept in a file beside the caller until all are, so that a run that was stopped
 //! goes on where it was. What is done twice then is done twice to the same end.
 
-use std::{cell::RefCell, collections::BTreeMap, fs, io, path::PathBuf};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use aggregate::AggregateId;
+use aggregate::{AggregateId, Version};
 use aws::{DynamoEventStore, Part, ScanPlace};
 use eventing::Commit;
 use futures_util::{StreamExt, future::try_join_all, stream};
@@ -26,6 +32,13 @@ pub struct History {
     pub commits: Vec<Commit>,
 }
 
+impl History {
+    /// The version of the newest event in it.
+    pub fn newest(&self) -> Version {
+        self.commits.last().map_or(0, Commit::last_version)
+    }
+}
+
 /// What was seen on the way.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
 pub struct Seen {
@@ -36,11 +49,21 @@ pub struct Seen {
 }
 
 /// Where a run has come to, in the file.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Progress {
+    /// The events table, by its ARN.
+    table: String,
     segments: u16,
     /// By part; `None` where it is done.
     places: BTreeMap<u16, Option<ScanPlace>>,
+}
+
+/// What was done longer ago than this is done again: much may have happened to it.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
+
+fn is_recent(file: &Path) -> bool {
+    let age = fs::metadata(file).and_then(|file| file.modified()).map(|at| at.elapsed().unwrap_or_default());
+    age.is_ok_and(|age| age < FORGOTTEN_AFTER)
 }
 
 /// Keeps the progress of one piece of work.
@@ -50,14 +73,15 @@ struct Bookmark {
 }
 
 impl Bookmark {
-    /// Goes on where the last run with this file came to, if it was cut in as many parts.
-    fn open(file: Option<PathBuf>, segments: u16) -> Self {
-        let found = file.as_ref().and_then(|file| serde_json::from_slice(&fs::read(file).ok()?).ok());
-        let progress = found.filter(|found: &Progress| found.segments == segments);
+    /// Goes on where the last run with this file came to, if it was about the same table, cut in as many parts, and lately.
+    fn open(file: Option<PathBuf>, table: &str, segments: u16) -> Self {
+        let found = file.as_ref().filter(|file| is_recent(file));
+        let found = found.and_then(|file| serde_json::from_slice(&fs::read(file).ok()?).ok());
+        let progress = found.filter(|found: &Progress| found.table == table && found.segments == segments);
         if let (Some(file), Some(_)) = (&file, &progress) {
             eprintln!("going on where the last run came to; delete {} to begin anew", file.display());
         }
-        let progress = progress.unwrap_or(Progress { segments, places: BTreeMap::new() });
+        let progress = progress.unwrap_or(Progress { table: table.to_owned(), segments, places: BTreeMap::new() });
         Self { file, progress: RefCell::new(progress) }
     }
 
@@ -94,8 +118,9 @@ pub async fn each<F: Future<Output = Result<(), Error>>>(
     scan: Scan,
     work: impl Fn(History) -> F,
 ) -> Result<Seen, Error> {
-    let bookmark = Bookmark::open(name.map(|name| format!(".daybook-{name}.json").into()), scan.segments);
-    let bar = bar(what, store.commits_about().await?);
+    let (table, commits_about) = store.described().await?;
+    let bookmark = Bookmark::open(name.map(|name| format!(".daybook-{name}.json").into()), &table, scan.segments);
+    let bar = bar(what, commits_about);
     let parts =
         (0..scan.segments).map(|number| each_of(store, Part { number, of: scan.segments }, &bookmark, &bar, &work));
     let seen = try_join_all(parts).await?;
@@ -179,16 +204,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = || Some(folder.path().join("bookmark.json"));
         let place = (AggregateId(Uuid::from_u128(1)), 7);
-        let first = Bookmark::open(file(), 3);
+        let first = Bookmark::open(file(), "t", 3);
         assert_eq!(first.place(0), Ok(None));
         first.reached(0, Some(place)).unwrap();
         first.reached(1, None).unwrap();
 
-        let second = Bookmark::open(file(), 3);
+        let second = Bookmark::open(file(), "t", 3);
         assert_eq!([second.place(0), second.place(1), second.place(2)], [Ok(Some(place)), Err(()), Ok(None)]);
-        assert_eq!(Bookmark::open(file(), 4).place(0), Ok(None), "other parts begin anew");
+        assert_eq!(Bookmark::open(file(), "t", 4).place(0), Ok(None), "other parts begin anew");
+        assert_eq!(Bookmark::open(file(), "other", 3).place(0), Ok(None), "another table begins anew");
         second.done().unwrap();
-        assert_eq!(Bookmark::open(file(), 3).place(0), Ok(None));
+        assert_eq!(Bookmark::open(file(), "t", 3).place(0), Ok(None));
     }
 
     /// Aggregates with so many commits each: several pages of a scan.
@@ -228,10 +254,10 @@ mod tests {
             got.borrow_mut().entry(history.aggregate_id).or_default().extend(versions);
             Ok(())
         };
-        let first = each_of(&store, part, &Bookmark::open(file(), 1), &bar, &work).await;
+        let first = each_of(&store, part, &Bookmark::open(file(), "t", 1), &bar, &work).await;
         assert_eq!(first.unwrap_err().to_string(), "stopped");
         stop_after.set(u128::MAX);
-        let seen = each_of(&store, part, &Bookmark::open(file(), 1), &bar, &work).await.unwrap();
+        let seen = each_of(&store, part, &Bookmark::open(file(), "t", 1), &bar, &work).await.unwrap();
 
         let commits = u64::try_from(AGGREGATES).unwrap() * COMMITS;
         assert!((1..commits).contains(&seen.commits), "{} of {commits} were read once more", seen.commits);
@@ -245,6 +271,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bookmark.json");
         std::fs::write(&file, "{").unwrap();
-        assert_eq!(Bookmark::open(Some(file), 1).place(0), Ok(None));
+        assert_eq!(Bookmark::open(Some(file), "t", 1).place(0), Ok(None));
     }
 }

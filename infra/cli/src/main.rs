@@ -76,7 +76,7 @@ enum Command {
         #[command(flatten)]
         which: republish::Which,
         /// The bus.
-        #[arg(long, env = "EVENT_BUS", default_value = "daybook")]
+        #[arg(long, env = "EVENT_BUS")]
         event_bus: String,
         #[command(flatten)]
         scan: Scan,

@@ -45,7 +45,7 @@ pub async fn run(store: &DynamoEventStore, bus: &str, which: &Which, scan: Scan)
 
 /// The bus named `bus`.
 pub fn connect(bus: &str) -> Result<EventBridge, Error> {
-    Ok(EventBridge::new(aws::eventbridge().map_err(|error| error.to_string())?, bus))
+    Ok(EventBridge::new(aws::eventbridge()?, bus))
 }
 
 /// Publishes the events of an aggregate with versions between `from` and `to`, both included.
@@ -96,8 +96,8 @@ async fn announce<B: Bus>(
     is_wanted: impl Fn(Timestamp, Version) -> bool,
 ) -> Result<u64, Error> {
     let events = commits.iter().flat_map(Commit::envelopes).filter(|event| is_wanted(event.created_at, event.version));
-    let entries =
-        events.map(|event| Entry::announcing(aws::SOURCE, &event, B::LIMITS.bytes_max).map(|entry| vec![entry]));
+    let entries = events
+        .map(|event| Entry::announcing(domain::EVENT_SOURCE, &event, B::LIMITS.bytes_max).map(|entry| vec![entry]));
     let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
     let published = publish(bus, &System, &entries).await;
     if published < entries.len() {

@@ -2,9 +2,9 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use aggregate::{AggregateId, Event, Row};
+use aggregate::{AggregateId, Event, Row, Version};
 use aws::{Comparable, DynamoEventStore, Expected, Finding, Kind, Mode, Part};
-use eventing::{Commit, EventStore, Host, ProjectError, System, catch_up, fold};
+use eventing::{EventStore, Host, ProjectError, ReadError, System, catch_up, fold};
 use futures_util::future::try_join_all;
 
 use crate::{
@@ -26,8 +26,12 @@ pub async fn compare<R: Row>(
 ) -> Result<Report, Error> {
     let (compared, findings) = (RefCell::new(0), RefCell::new(Vec::new()));
     let compare = async |history: History| {
-        let Some((aggregate_id, rows)) = rows_of::<R>(store, history).await? else { return Ok(()) };
-        let found = table.compare(Expected::new(store, aggregate_id, rows), mode).await?;
+        let (aggregate_id, newest) = (history.aggregate_id, history.newest());
+        let found = match rows_of::<R>(store, history).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(rows)) => table.compare(Expected::new(store, aggregate_id, rows), mode).await?,
+            Err(error) => vec![unreadable(aggregate_id, newest, error)?],
+        };
         findings.borrow_mut().extend(found);
         *compared.borrow_mut() += 1;
         Ok::<(), Error>(())
@@ -79,7 +83,13 @@ async fn extra<R: Row>(
     loop {
         let (ids, next) = table.keys().page(part, after).await?;
         for id in ids {
-            if store.read(id, 1, 1).await?.is_empty() {
+            let has_events = match store.read(id, 1, 1).await {
+                Ok(commits) => !commits.is_empty(),
+                // Found with the others.
+                Err(ReadError::Corrupt(_)) => true,
+                Err(error) => return Err(error.into()),
+            };
+            if !has_events {
                 findings.extend(table.compare(Expected::new(store, id, Vec::new()), mode).await?);
             }
         }
@@ -90,22 +100,31 @@ async fn extra<R: Row>(
     }
 }
 
+/// An aggregate whose history this code cannot read: said, and no reason to leave the others alone.
+///
+/// # Errors
+/// Any other error.
+pub fn unreadable(aggregate_id: AggregateId, version: Version, error: ProjectError) -> Result<Finding, Error> {
+    match error {
+        ProjectError::Unreadable(_) | ProjectError::NoHistory { .. } | ProjectError::Read(ReadError::Corrupt(_)) => {
+            eprintln!("{aggregate_id}: {}", eventing::causes(&error));
+            Ok(Finding { aggregate_id, version, kind: Kind::Unreadable, repaired: false })
+        }
+        other => Err(other.into()),
+    }
+}
+
 /// The rows of a history; nothing for an aggregate of another type.
-pub async fn rows_of<R: Row>(
-    store: &impl EventStore,
-    history: History,
-) -> Result<Option<(AggregateId, Vec<R>)>, ProjectError> {
+pub async fn rows_of<R: Row>(store: &impl EventStore, history: History) -> Result<Option<Vec<R>>, ProjectError> {
+    let newest = history.newest();
     let History { aggregate_id, commits } = history;
     if commits.iter().any(|commit| commit.aggregate_type != R::Event::AGGREGATE_TYPE) {
         return Ok(None);
     }
     let rows = match fold(None, &commits) {
         // The scan came upon it in pieces.
-        Err(ProjectError::NoHistory { .. }) => {
-            let newest = commits.last().map_or(0, Commit::last_version);
-            catch_up(store, aggregate_id, None, newest).await?
-        }
+        Err(ProjectError::NoHistory { .. }) => catch_up(store, aggregate_id, None, newest).await?,
         rows => rows?,
     };
-    Ok(Some((aggregate_id, rows)))
+    Ok(Some(rows))
 }

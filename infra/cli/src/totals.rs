@@ -16,7 +16,7 @@ use crate::{
     Error, Scan,
     histories::{self, History, Seen},
     report::{CounterFinding, Model, Report},
-    rows::rows_of,
+    rows::{rows_of, unreadable},
 };
 
 /// Looks at sums that are not read at one moment: a difference counts only if it is there twice in the same way.
@@ -55,7 +55,16 @@ async fn look(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<
     let sums: RefCell<BTreeMap<(String, String), BTreeMap<String, i128>>> = RefCell::default();
     let (compared, findings) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
     let add = async |history: History| {
-        let Some((aggregate_id, rows)) = rows_of::<TotalsRow>(store, history).await? else { return Ok(()) };
+        let (aggregate_id, newest) = (history.aggregate_id, history.newest());
+        let rows = match rows_of::<TotalsRow>(store, history).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(rows)) => rows,
+            Err(error) => {
+                findings.borrow_mut().push(unreadable(aggregate_id, newest, error)?);
+                compared.borrow_mut().push(aggregate_id);
+                return Ok(());
+            }
+        };
         let version = contents.version(aggregate_id);
         let counted = rows.iter().take_while(|row| row.version() <= version);
         let mut sums = sums.borrow_mut();
@@ -126,7 +135,7 @@ pub async fn rebuild(store: &DynamoEventStore, table: &Counters, scan: Scan) -> 
     if generations.leaving.is_none() {
         let next = generations.building.unwrap_or(generations.current + 1);
         generations = change(table, generations, Generations { building: Some(next), ..generations }).await?;
-        report = build(store, &table.of_generation(next), "rebuild-totals", scan).await?;
+        report = build(store, &table.of_generation(next), &format!("rebuild-totals-{next}"), scan).await?;
         let leaving = Some(generations.current);
         generations = change(table, generations, Generations { current: next, building: None, leaving }).await?;
     }
@@ -134,7 +143,8 @@ pub async fn rebuild(store: &DynamoEventStore, table: &Counters, scan: Scan) -> 
         // Until everybody has seen it, some still write the old one; what they do there is done here once more.
         eprintln!("the new totals are in use; bringing in what happened meanwhile");
         System.sleep(ALL_HAVE_SEEN_IT).await;
-        report = build(store, &table.of_generation(generations.current), "settle-totals", scan).await?;
+        let current = generations.current;
+        report = build(store, &table.of_generation(current), &format!("settle-totals-{current}"), scan).await?;
         table.forget(leaving).await?;
         change(table, generations, Generations { leaving: None, ..generations }).await?;
     }
@@ -151,7 +161,9 @@ async fn change(table: &Counters, seen: Generations, now: Generations) -> Result
 async fn build(store: &DynamoEventStore, table: &Counters, name: &str, scan: Scan) -> Result<Report, Error> {
     let compared = Cell::new(0);
     let work = async |history: History| {
-        let Some((aggregate_id, rows)) = rows_of::<TotalsRow>(store, history).await? else { return Ok(()) };
+        let aggregate_id = history.aggregate_id;
+        // One that cannot be read ends this: sums without it would be wrong.
+        let Some(rows) = rows_of::<TotalsRow>(store, history).await? else { return Ok(()) };
         compared.set(compared.get() + 1);
         bring_up(table, aggregate_id, &rows).await
     };

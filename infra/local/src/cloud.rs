@@ -95,11 +95,13 @@ impl Cloud {
         let cloud = Self { data, engine, durable, pools, policies, console: Arc::clone(console) };
         let identity = identity(&template, &cloud.data)?;
         let (contract, cors) = (template.contract.clone(), template.cors.clone());
+        let bus = template.buses.first().cloned();
         let deliveries = cloud.serve_events(template, listeners.bus, &writes)?;
         cloud.show(&routes, (&listeners.api_url, contract.is_some()), &listeners.urls, identity.as_ref())?;
         let authorizer = identity.map(|(settings, identity)| (Authorizer::new(settings, &identity), identity));
         let (pools, policies, console) = (cloud.pools.clone(), Arc::clone(&cloud.policies), Arc::clone(console));
-        let environment = listeners.urls.environment("operator");
+        let mut environment = listeners.urls.environment("operator");
+        environment.extend(bus.map(|bus| ("EVENT_BUS", bus)));
         let gateway = Gateway { routes, contract, cors, authorizer, environment, pools, policies, console };
         tokio::spawn(gateway.serve(listeners.api));
         cloud.resume(&deliveries, &left);

@@ -73,14 +73,15 @@ impl DynamoEventStore {
         Ok(ScanPage { commits: page.items.unwrap_or_default().into_iter().map(decode).collect(), next })
     }
 
-    /// About how many commits there are: `DynamoDB` counts anew every six hours.
+    /// The table's ARN, and about how many commits are in it: `DynamoDB` counts anew every six hours.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn commits_about(&self) -> Result<u64, ReadError> {
+    pub async fn described(&self) -> Result<(String, u64), ReadError> {
         let described = self.client.describe_table().table_name(&self.table).send().await.map_err(unavailable)?;
-        let items = described.table.and_then(|table| table.item_count).unwrap_or_default();
-        Ok(items.try_into().unwrap_or_default())
+        let table = described.table.ok_or_else(|| ReadError::Unavailable("an answer without a table".into()))?;
+        let commits = table.item_count.unwrap_or_default().try_into().unwrap_or_default();
+        Ok((table.table_arn.unwrap_or_default(), commits))
     }
 
     /// One page of an aggregate's items, and what to go on after.
@@ -271,7 +272,7 @@ impl EventStore for DynamoEventStore {
 /// The item of a commit, with its state where that is worth its price.
 fn encode(commit: &Commit) -> Result<Item, AppendError> {
     let mut item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(CommitItem::from(commit.clone()))
-        .map_err(|error| AppendError::Unknown(error.into()))?;
+        .map_err(|error| AppendError::Unwritable(error.into()))?;
     let state: Item = item.remove_entry(STATE).into_iter().collect();
     let bytes = size(&item);
     if bytes > ITEM_BYTES_MAX {

@@ -40,6 +40,8 @@ pub enum Kind {
     Different,
     /// No event led to it.
     Extra,
+    /// This code cannot read the events that lead to it.
+    Unreadable,
 }
 
 /// What is done about what is found.
