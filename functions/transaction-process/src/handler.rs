@@ -2,7 +2,7 @@
 
 mod process;
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use aggregate::{AggregateId, Timestamp};
 use aws::{CurrentRows, Index, Page, Place};
@@ -29,7 +29,9 @@ impl UnderWay for CurrentRows {
 }
 
 /// A transaction that is older than this and still under way has lost its event, or the function that drove it.
-const RESUMED_AFTER_MICROS: i64 = 60_000_000;
+const RESUMED_AFTER: Duration = Duration::from_mins(1);
+/// What driving one transaction takes at most, mostly: before that, no other is begun.
+const LAST_ONE: Duration = Duration::from_secs(5);
 
 /// Counter: a transaction that had been under way for too long was brought to its end.
 const TRANSACTIONS_RESUMED: &str = "TransactionsResumed";
@@ -63,12 +65,18 @@ pub async fn sweep(
     transactions: &impl UnderWay,
     deadline: Timestamp,
 ) -> Result<(), Error> {
-    let before = Timestamp::from_micros(host.now().as_micros().saturating_sub(RESUMED_AFTER_MICROS)).to_string();
+    let before = host.now().earlier_by(RESUMED_AFTER).to_string();
+    let enough = deadline.earlier_by(LAST_ONE);
     let mut failed: Vec<AggregateId> = Vec::new();
     let mut after = None;
     loop {
         let page = transactions.page(after.as_ref()).await?;
         for (_, id) in page.rows.iter().filter(|(created_at, _)| *created_at < before) {
+            // The next sweep is a minute away, and what this one has measured is written when it ends.
+            if host.now() >= enough {
+                tracing::warn!("more is under way than one sweep resumes");
+                return ended(&failed);
+            }
             match drive(store, host, *id, deadline).await {
                 Ok(outcome) => {
                     metrics::counter!(TRANSACTIONS_RESUMED).increment(1);
@@ -82,9 +90,12 @@ pub async fn sweep(
             }
         }
         after = page.next;
-        if after.is_none() || host.now() >= deadline {
-            break;
+        if after.is_none() {
+            return ended(&failed);
         }
     }
+}
+
+fn ended(failed: &[AggregateId]) -> Result<(), Error> {
     if failed.is_empty() { Ok(()) } else { Err(format!("{} transactions could not be resumed", failed.len()).into()) }
 }
