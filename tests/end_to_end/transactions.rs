@@ -66,6 +66,24 @@ fn an_account_lists_what_left_and_what_came_newest_first_page_by_page() {
 }
 
 #[test]
+fn who_is_paid_does_not_learn_who_the_payer_is() {
+    let cloud = Cloud::start();
+    let from = cloud.open_account("EUR");
+    assert_eq!(cloud.post(&format!("{from}/deposits"), &money("10")).status, 200);
+    let [bob, admin] = ["bob", "admin"].map(|name| cloud.token_of(name));
+    let headers = [("content-type", "application/json"), ("authorization", bob.as_str())];
+    let opened = cloud.send("POST", "/accounts", &headers, Some(br#"{"currency":"EUR"}"#));
+    let to = opened.header("location");
+    assert_eq!(paid(&cloud, &from, to, "1").body["status"], "completed");
+    for (token, payer) in [(&bob, "another-customer"), (&admin, "alice")] {
+        let events = cloud.send("GET", &format!("{to}/events"), &[("authorization", token)], None);
+        let users = [0, 1].map(|place| events.body["items"][place]["metadata"]["user_id"].clone());
+        assert_eq!(users, ["bob", payer]);
+        assert_eq!(events.body["items"][1]["event_type"], "AccountCredited");
+    }
+}
+
+#[test]
 fn what_cannot_be_paid_fails_with_a_reason_and_the_money_is_back() {
     let cloud = Cloud::start();
     let [from, to] = [(); 2].map(|()| cloud.open_account("EUR"));

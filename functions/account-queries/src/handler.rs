@@ -3,7 +3,7 @@
 
 use std::pin::pin;
 
-use aggregate::{AggregateId, Envelope, Timestamp, Version};
+use aggregate::{AggregateId, Envelope, Timestamp, UserId, Version};
 use api::{AccountView, Call, CursorKeys, Problem, Reader, Response, StatementEntryView, TransactionView};
 use aws::{CurrentRows, DynamoEventStore, Index, Place, RotatedSecret, RowHistory};
 use domain::{Account, AccountRow, StatementEntry, TransactionRow};
@@ -82,6 +82,10 @@ impl Queries {
         let more = more || events.len() > limit;
         events.truncate(limit);
         let next = events.last().filter(|_| more).map(|event| event.version + 1);
+        let nobody = UserId::new("another-customer").map_err(|error| Problem::internal(&error))?;
+        for event in events.iter_mut().filter(|event| is_payers(event) && !reader.may_see(&event.metadata.user_id)) {
+            event.metadata.user_id = nobody.clone();
+        }
         call.page(&keys, events, next)
     }
 
@@ -210,6 +214,12 @@ impl Queries {
         let version = fresh.last().or(newest.as_ref()).map_or(0, |entry| entry.version);
         if version < min_version { Err(Problem::not_yet(version)) } else { Ok(fresh) }
     }
+}
+
+/// Whether the event comes from somebody who pays into the account, and who they are is nobody's business there. Every other event
+/// of an account is its owner's own, or the bank's.
+fn is_payers(event: &Envelope) -> bool {
+    ["AccountCredited", "CreditRefused"].contains(&event.event_type.as_str())
 }
 
 /// The account as it was, from what is known of it now. Before it was opened there was none.

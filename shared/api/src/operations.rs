@@ -232,7 +232,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: "GET",
         path: "/accounts/{id}/events",
         id: "GetEvents",
-        summary: "The audit trail of an account: every event with who, when and why, oldest first.",
+        summary: "The audit trail of an account: every event with who, when and why, oldest first. Who pays into it is `another-customer`.",
         scope: READ,
         parameters: PAGE,
         body: None,
