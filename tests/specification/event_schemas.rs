@@ -101,7 +101,7 @@ async fn every_published_entry_fits_its_schema_also_without_its_data() {
     let record = |bytes_max: usize| {
         let entry = move |(_, event): &(String, Value)| {
             let envelope: Envelope = serde_json::from_value(event.clone()).unwrap();
-            let entry = Entry::announcing(aws::SOURCE, &envelope, bytes_max).unwrap();
+            let entry = Entry::announcing(domain::EVENT_SOURCE, &envelope, bytes_max).unwrap();
             assert_eq!(entry.detail.contains("\"data\":null"), bytes_max == 0);
             entry
         };

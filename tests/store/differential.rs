@@ -89,6 +89,7 @@ fn outcome(outcome: &Result<(), AppendError>) -> &'static str {
         Err(AppendError::Conflict) => "conflict",
         Err(AppendError::Unknown(_)) => "unknown",
         Err(AppendError::TooLarge { .. }) => "too large",
+        Err(AppendError::Unwritable(_)) => "unwritable",
     }
 }
 

@@ -97,7 +97,7 @@ async fn decide(
             error @ (ExecuteError::VersionMismatch { .. }
             | ExecuteError::Busy
             | ExecuteError::Unknown(_)
-            | ExecuteError::TooLarge(_)
+            | ExecuteError::NotRecordable(_)
             | ExecuteError::Read(_)
             | ExecuteError::Unwritable(_)),
         ) => return Err(error.into()),

@@ -45,7 +45,7 @@ fn entries_of<B: Bus>(host: &impl Host, record: EventRecord) -> Result<Vec<Entry
         Ok(commit) => commit
             .iter()
             .flat_map(eventing::Commit::envelopes)
-            .map(|envelope| Entry::announcing(aws::SOURCE, &envelope, B::LIMITS.bytes_max))
+            .map(|envelope| Entry::announcing(domain::EVENT_SOURCE, &envelope, B::LIMITS.bytes_max))
             .collect(),
         Err(unreadable) => {
             let unreadable: &UnreadableRecord = &unreadable;

@@ -343,7 +343,7 @@ impl<R: Into<Self> + std::error::Error + 'static> From<ExecuteError<R>> for Prob
             ExecuteError::Busy => Self::new(&TOO_BUSY, "Nothing was changed. Send the request again in a moment."),
             ref error @ ExecuteError::Unknown(_) => Self::outcome_unknown(error),
             ExecuteError::Read(error) => error.into(),
-            ref error @ (ExecuteError::TooLarge(_) | ExecuteError::Unwritable(_)) => Self::internal(error),
+            ref error @ (ExecuteError::NotRecordable(_) | ExecuteError::Unwritable(_)) => Self::internal(error),
         }
     }
 }

@@ -11,9 +11,6 @@ use serde_json::Value;
 
 use crate::measure_lag;
 
-/// The source of every event of the bank.
-pub const SOURCE: &str = "daybook";
-
 /// One event bus.
 #[derive(Debug, Clone)]
 pub struct EventBridge {

@@ -30,7 +30,7 @@ pub fn required(name: &'static str) -> Result<String, ConfigError> {
 
 /// One attempt of one request: DynamoDB answers in milliseconds, so a second means a lost packet or a dead connection.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
-/// All attempts of one request; leaves a function of 10 s time to answer.
+/// All attempts of one request: less than half of the ten seconds that a function has.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Attempts of one request, the first included.

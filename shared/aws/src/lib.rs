@@ -1,4 +1,4 @@
-//! The ports of `eventing` on AWS: the only crate in which an AWS type has a name. It knows no domain.
+//! The ports of `eventing` on AWS. No other shared crate names a type of AWS's SDK; this one knows no domain.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -23,7 +23,7 @@ mod secret;
 mod stream;
 mod telemetry;
 
-pub use bus::{EventBridge, SOURCE, envelope_of, project_delivered};
+pub use bus::{EventBridge, envelope_of, project_delivered};
 pub use config::{ConfigError, credentials, dynamodb, eventbridge, required, retries, secrets_manager, timeouts};
 pub use counters::{Contents, Counters, Counts};
 pub use event_store::{DynamoEventStore, Part, ScanPage, ScanPlace};

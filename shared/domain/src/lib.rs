@@ -12,6 +12,9 @@
 //! Everything here is pure: no async, no clock, no randomness, no I/O, no AWS. What a decision needs from outside arrives
 //! inside the command.
 
+/// The `source` of the bank's events on a bus, by which rules tell them from others'.
+pub const EVENT_SOURCE: &str = "daybook";
+
 mod account;
 mod description;
 mod money;

@@ -58,9 +58,9 @@ pub enum ExecuteError<R> {
     /// The command may have had its effect, or may yet have it. Caller does: send it again with the same command id.
     #[error("whether the command had its effect is not known")]
     Unknown(#[source] AppendError),
-    /// The events do not fit the store. Nothing is recorded. Caller does: tell the user.
+    /// The store can never take the events. Nothing is recorded. Caller does: tell the user.
     #[error(transparent)]
-    TooLarge(AppendError),
+    NotRecordable(AppendError),
     /// The history could not be read. Nothing is recorded.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -131,7 +131,9 @@ pub async fn execute<A: Aggregate>(
                 metrics::counter!(measures::OUTCOMES_UNKNOWN).increment(1);
                 return Err(ExecuteError::Unknown(unknown));
             }
-            Err(too_large @ AppendError::TooLarge { .. }) => return Err(ExecuteError::TooLarge(too_large)),
+            Err(never @ (AppendError::TooLarge { .. } | AppendError::Unwritable(_))) => {
+                return Err(ExecuteError::NotRecordable(never));
+            }
         }
     }
     Err(ExecuteError::Busy)

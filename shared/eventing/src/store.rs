@@ -66,6 +66,9 @@ pub enum AppendError {
     /// The commit may be recorded, or may yet be. Caller does: append the same commit again, and never call it a failure.
     #[error("whether the commit is recorded is not known")]
     Unknown(#[source] Source),
+    /// The commit cannot be written in the store's form. Nothing was sent. Caller does: report a mistake in the program.
+    #[error("the commit cannot be written down")]
+    Unwritable(#[source] Source),
     /// The events can never be recorded together. Nothing was sent. Caller does: refuse the command.
     #[error("the commit has {bytes} bytes, more than the {bytes_max} that the store takes")]
     TooLarge {

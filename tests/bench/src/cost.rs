@@ -38,7 +38,8 @@ pub async fn count() -> Value {
     let (keyed, _) = deposits(&edge, true).await;
     let events: Vec<_> = edge.store.read(account, 2, usize::MAX).await.unwrap();
     let envelopes = events.iter().flat_map(Commit::envelopes);
-    let bytes = envelopes.map(|event| Entry::announcing(aws::SOURCE, &event, aws::EventBridge::LIMITS.bytes_max));
+    let bytes =
+        envelopes.map(|event| Entry::announcing(domain::EVENT_SOURCE, &event, aws::EventBridge::LIMITS.bytes_max));
     let kb = bytes.map(|entry| f64::from(u32::try_from(entry.unwrap().bytes()).unwrap()) / 1024.0).sum::<f64>();
     let event_kb = kb / f64::from(DEPOSITS);
 

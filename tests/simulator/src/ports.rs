@@ -355,7 +355,7 @@ impl Shared {
     /// The bus takes an event; the report of a record that cannot be read goes to the dead letters, an answer to who asked.
     fn take(&mut self, event: EventBridgeEvent<Value>) {
         match event.source.as_str() {
-            aws::SOURCE => {
+            domain::EVENT_SOURCE => {
                 let id: Option<Uuid> = event.detail["event_id"].as_str().and_then(|id| id.parse().ok());
                 self.published.extend(id);
                 self.taken.push(Arc::new(event));

@@ -196,7 +196,7 @@ fn answer<E, R>(outcome: Result<eventing::Executed<E>, ExecuteError<R>>) -> Answ
         Err(ExecuteError::Rejected(_)) => Answer::Refused,
         Err(ExecuteError::Unknown(_) | ExecuteError::Busy | ExecuteError::Read(_)) => Answer::Again,
         Err(ExecuteError::CommandIdReused) => panic!("I7: a command is not recognised as itself"),
-        Err(ExecuteError::VersionMismatch { .. } | ExecuteError::TooLarge(_) | ExecuteError::Unwritable(_)) => {
+        Err(ExecuteError::VersionMismatch { .. } | ExecuteError::NotRecordable(_) | ExecuteError::Unwritable(_)) => {
             panic!("nobody asked for this")
         }
     }
