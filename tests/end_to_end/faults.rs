@@ -4,10 +4,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use tests::{Cloud, dynamodb};
 
-/// Kills every process of a function.
-fn kill_processes_of(cloud: &Cloud, function: &str) {
+/// Kills every process of a function; whether there was one.
+fn kill_processes_of(cloud: &Cloud, function: &str) -> bool {
     let parent = cloud.pid().to_string();
-    let _ = Command::new("pkill").args(["-KILL", "-P", &parent, "-f", function]).status();
+    Command::new("pkill").args(["-KILL", "-P", &parent, "-f", function]).status().unwrap().success()
 }
 
 #[test]
@@ -47,8 +47,9 @@ fn a_killed_function_is_replaced_and_nothing_acknowledged_is_lost() {
     for function in
         ["account-commands", "event-publisher", "account-projector", "statement-projector", "account-queries"]
     {
+        let mut kills = 0;
         for key in 0..4 {
-            kill_processes_of(&cloud, function);
+            kills += u32::from(kill_processes_of(&cloud, function));
             let body = json!({ "amount": "1", "currency": "EUR" });
             // An error is an error only while the process dies; the same key settles it.
             let answer = loop {
@@ -60,6 +61,7 @@ fn a_killed_function_is_replaced_and_nothing_acknowledged_is_lost() {
             acknowledged += 1;
             assert_eq!(answer.body["version"], acknowledged);
         }
+        assert!(kills > 0, "{function} was never there to be killed");
     }
     let statement = format!("{account}/statement?limit=100");
     cloud.eventually(&account, |answer| answer.body["version"] == acknowledged);

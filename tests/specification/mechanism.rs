@@ -182,7 +182,7 @@ async fn a_projector_gives_up_where_others_are_always_faster() {
     let id = AggregateId(Uuid::now_v7());
     store.append(&commit(id, 1, 0, &[opened()])).await.unwrap();
     let event = &envelopes(&store, id).await[0];
-    let outcome = project(&store, &AlwaysStale::default(), event).await;
+    let outcome = project(&store, &AlwaysStale::default(), &StillHost::default(), event).await;
     assert!(matches!(outcome, Err(ProjectError::Busy(_))), "{outcome:?}");
 }
 
@@ -211,10 +211,13 @@ async fn a_long_gap_is_healed_page_by_page_and_told_as_one() {
     }
     let events = envelopes(&store, id).await;
     let table = Looks::default();
-    assert_eq!(project(&store, &table, &events[19]).await.unwrap(), Projected::Applied { from: 0, to: 20 });
+    assert_eq!(
+        project(&store, &table, &StillHost::default(), &events[19]).await.unwrap(),
+        Projected::Applied { from: 0, to: 20 }
+    );
     // A page has eight commits: one look before each, and none after the last.
     assert_eq!(table.1.load(Ordering::Relaxed), 3);
-    assert_eq!(project(&store, &table, &events[19]).await.unwrap(), Projected::Skipped);
+    assert_eq!(project(&store, &table, &StillHost::default(), &events[19]).await.unwrap(), Projected::Skipped);
 }
 
 #[test]

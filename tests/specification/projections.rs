@@ -48,10 +48,16 @@ async fn the_next_event_is_applied_and_a_known_one_skipped() {
     let id = history(&store, &[opened(), deposited(5)], 1).await;
     let events = envelopes(&store, id).await;
     let table = MemoryTable::<AccountRow>::default();
-    assert_eq!(project(&store, &table, &events[0]).await.unwrap(), Projected::Applied { from: 0, to: 1 });
-    assert_eq!(project(&store, &table, &events[1]).await.unwrap(), Projected::Applied { from: 1, to: 2 });
-    assert_eq!(project(&store, &table, &events[0]).await.unwrap(), Projected::Skipped);
-    assert_eq!(project(&store, &table, &events[1]).await.unwrap(), Projected::Skipped);
+    assert_eq!(
+        project(&store, &table, &StillHost::default(), &events[0]).await.unwrap(),
+        Projected::Applied { from: 0, to: 1 }
+    );
+    assert_eq!(
+        project(&store, &table, &StillHost::default(), &events[1]).await.unwrap(),
+        Projected::Applied { from: 1, to: 2 }
+    );
+    assert_eq!(project(&store, &table, &StillHost::default(), &events[0]).await.unwrap(), Projected::Skipped);
+    assert_eq!(project(&store, &table, &StillHost::default(), &events[1]).await.unwrap(), Projected::Skipped);
     assert_eq!(table.rows(id).last().unwrap().account.balance, 5);
 }
 
@@ -62,7 +68,10 @@ async fn a_gap_is_healed_from_the_store() {
     let id = history(&store, &many, 1).await;
     let last = envelopes(&store, id).await.pop().unwrap();
     let table = MemoryTable::<StatementEntry>::default();
-    assert_eq!(project(&store, &table, &last).await.unwrap(), Projected::Applied { from: 0, to: 41 });
+    assert_eq!(
+        project(&store, &table, &StillHost::default(), &last).await.unwrap(),
+        Projected::Applied { from: 0, to: 41 }
+    );
     assert_eq!(table.rows(id), fold(&envelopes(&store, id).await));
 }
 
@@ -73,7 +82,10 @@ async fn an_event_too_large_for_the_bus_is_read_from_the_store() {
     let mut claim = envelopes(&store, id).await.pop().unwrap();
     claim.data = serde_json::Value::Null;
     let table = MemoryTable::<AccountRow>::default();
-    assert_eq!(project(&store, &table, &claim).await.unwrap(), Projected::Applied { from: 0, to: 1 });
+    assert_eq!(
+        project(&store, &table, &StillHost::default(), &claim).await.unwrap(),
+        Projected::Applied { from: 0, to: 1 }
+    );
 }
 
 #[tokio::test]
@@ -83,8 +95,8 @@ async fn an_event_that_the_store_does_not_have_is_an_error_and_changes_nothing()
     let mut invented = envelopes(&store, id).await.pop().unwrap();
     invented.version = 7;
     let table = MemoryTable::<AccountRow>::default();
-    project(&store, &table, &envelopes(&store, id).await[0]).await.unwrap();
-    let outcome = project(&store, &table, &invented).await;
+    project(&store, &table, &StillHost::default(), &envelopes(&store, id).await[0]).await.unwrap();
+    let outcome = project(&store, &table, &StillHost::default(), &invented).await;
     assert!(matches!(outcome, Err(ProjectError::NoHistory { .. })), "{outcome:?}");
     assert_eq!(table.rows(id).len(), 1);
 }
@@ -97,8 +109,8 @@ async fn an_unreadable_event_fails_alone() {
     let mut poison = envelopes(&store, bad).await.pop().unwrap();
     poison.schema_version = 99;
     let table = MemoryTable::<AccountRow>::default();
-    assert!(matches!(project(&store, &table, &poison).await, Err(ProjectError::Unreadable(_))));
-    project(&store, &table, &envelopes(&store, good).await[0]).await.unwrap();
+    assert!(matches!(project(&store, &table, &StillHost::default(), &poison).await, Err(ProjectError::Unreadable(_))));
+    project(&store, &table, &StillHost::default(), &envelopes(&store, good).await[0]).await.unwrap();
     assert_eq!((table.rows(bad).len(), table.rows(good).len()), (0, 1));
 }
 
@@ -134,10 +146,11 @@ proptest! {
             for pair in order.chunks(2) {
                 // Two projectors at once, as the bus invokes them.
                 let [one, two] = [&pair[0], pair.last().unwrap()].map(|index| index.get(&events));
-                let (one, two) = tokio::join!(project(&store, &statement, one), project(&store, &statement, two));
+                let host = StillHost::default();
+                let (one, two) = tokio::join!(project(&store, &statement, &host, one), project(&store, &statement, &host, two));
                 one.unwrap();
                 two.unwrap();
-                project(&store, &accounts, pair[0].get(&events)).await.unwrap();
+                project(&store, &accounts, &StillHost::default(), pair[0].get(&events)).await.unwrap();
                 let rows = statement.rows(id);
                 assert_eq!(rows, fold::<StatementEntry>(&events[..rows.len()]));
                 let row = accounts.rows(id).pop().unwrap();

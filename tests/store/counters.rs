@@ -3,7 +3,7 @@
 use aggregate::AggregateId;
 use aws::{Counters, DynamoEventStore};
 use domain::{Account, AccountCommand, Amount, Currency, TotalsRow};
-use eventing::{Commit, EventStore, Projected, execute, project};
+use eventing::{Commit, EventStore, Projected, System, execute, project};
 use tests::{Engine, StillHost, command, owner};
 use uuid::Uuid;
 
@@ -39,10 +39,10 @@ async fn each_event_counts_once_whatever_is_lost_repeated_or_out_of_order() {
         let events: Vec<_> = commits.iter().flat_map(Commit::envelopes).collect();
         day = events[0].created_at.day();
         // The third event first: a gap, read from the store. Then everything, backwards and twice.
-        let third = project::<TotalsRow>(&store, &counters, &events[2]).await.unwrap();
+        let third = project::<TotalsRow>(&store, &counters, &System, &events[2]).await.unwrap();
         assert!(matches!(third, Projected::Applied { from: 0, .. }));
         for event in events.iter().rev().chain(&events) {
-            project::<TotalsRow>(&store, &counters, event).await.unwrap();
+            project::<TotalsRow>(&store, &counters, &System, event).await.unwrap();
         }
     }
     assert_eq!(totals(&counters, &day).await, (2, 3_300, 3_300));
@@ -59,7 +59,7 @@ async fn projectors_at_work_on_the_same_events_at_once_count_each_once() {
     let mut at_work = tokio::task::JoinSet::new();
     for event in (0..3).flat_map(|_| commits.iter().flat_map(Commit::envelopes)) {
         let (store, counters) = (store.clone(), counters.clone());
-        at_work.spawn(async move { project::<TotalsRow>(&store, &counters, &event).await.map(drop) });
+        at_work.spawn(async move { project::<TotalsRow>(&store, &counters, &System, &event).await.map(drop) });
     }
     // One that others were always faster than fails, and would come again: that loses nothing.
     while let Some(done) = at_work.join_next().await {

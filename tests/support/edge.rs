@@ -94,14 +94,14 @@ impl Edge {
         for event in self.store.read(id, 1, usize::MAX).await.unwrap().iter().flat_map(Commit::envelopes) {
             let _ = meter.take();
             if event.aggregate_type == "Transaction" {
-                project::<TransactionRow>(&self.store, &self.transactions, &event).await.unwrap();
+                project::<TransactionRow>(&self.store, &self.transactions, &System, &event).await.unwrap();
                 costs.push(("transactions", meter.take()));
             } else {
-                project::<AccountRow>(&self.store, &self.accounts, &event).await.unwrap();
+                project::<AccountRow>(&self.store, &self.accounts, &System, &event).await.unwrap();
                 costs.push(("accounts", meter.take()));
-                project::<StatementEntry>(&self.store, &self.statement, &event).await.unwrap();
+                project::<StatementEntry>(&self.store, &self.statement, &System, &event).await.unwrap();
                 costs.push(("statement", meter.take()));
-                project::<TotalsRow>(&self.store, &self.totals, &event).await.unwrap();
+                project::<TotalsRow>(&self.store, &self.totals, &System, &event).await.unwrap();
                 costs.push(("totals", meter.take()));
             }
             // In time, as events are, however slow this machine is.

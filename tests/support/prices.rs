@@ -15,6 +15,8 @@ pub const WRITE_UNIT: f64 = 0.625;
 pub const BUS_EVENT: f64 = 1.00;
 /// KB of logs taken in.
 pub const LOG_KB: f64 = 0.5;
+/// Traces taken in by X-Ray.
+pub const TRACE: f64 = 5.0;
 /// KB taken into the archive of a bus.
 pub const ARCHIVED_KB: f64 = 0.1;
 /// Reads of a table's stream by Lambda, which are free.

@@ -84,7 +84,7 @@ const IF_NONE_MATCH: Parameter = header(
 );
 const IDEMPOTENCY_KEY: Parameter = header(
     "Idempotency-Key",
-    "The same key with the same request has one effect and one answer, for ever.",
+    "The same key with the same request has one effect and one answer, for ever; what is refused or finds nothing to do leaves the key free.",
     || json!({ "type": "string", "pattern": "^[!-~]{1,255}$" }),
 );
 const IF_MATCH: Parameter = header(

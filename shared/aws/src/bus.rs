@@ -75,7 +75,7 @@ pub async fn project_delivered<R: Row>(
     event: &EventBridgeEvent<Value>,
 ) -> Result<(), ProjectError> {
     let event = envelope_of(event)?;
-    let outcome = project(store, table, &event).await?;
+    let outcome = project(store, table, host, &event).await?;
     match outcome {
         Projected::Skipped => metrics::counter!(measures::EVENTS_SKIPPED).increment(1),
         Projected::Applied { from, to } => {

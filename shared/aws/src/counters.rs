@@ -18,7 +18,7 @@ use eventing::{ReadTable, SHARDS, Saved, TableError, shard};
 use crate::{
     Generations, Part,
     generations::{self, Known},
-    item::{Item, decode, encode, failed, text},
+    item::{Item, decode, encode, failed, text, version_of},
 };
 
 /// Rows that are saved in one transaction. Each adds to a few items of counters, of which most are the same; a transaction has
@@ -46,8 +46,7 @@ impl Contents {
     /// The version up to which an aggregate is in the counters.
     #[must_use]
     pub fn version(&self, aggregate_id: AggregateId) -> Version {
-        let version = self.rows.get(&aggregate_id).and_then(|row| row.get("version")?.as_n().ok()?.parse().ok());
-        version.unwrap_or_default()
+        self.rows.get(&aggregate_id).and_then(version_of).unwrap_or_default()
     }
 
     /// The aggregates that have rows.

@@ -8,10 +8,10 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use eventing::TableError;
+use eventing::{Saved, TableError};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Item, decode, encode, failed, text};
+use crate::item::{Item, decode, encode, failed, saved, text};
 
 /// The generations of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,11 +78,7 @@ pub(crate) async fn change(
             put.expression_attribute_values(format!(":{name}"), AttributeValue::N(value.to_string()))
         })
     };
-    match put.send().await.map_err(aws_sdk_dynamodb::Error::from) {
-        Ok(_) => Ok(true),
-        Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Ok(false),
-        Err(error) => Err(failed(error)),
-    }
+    Ok(saved(put.send().await)? == Saved::Written)
 }
 
 impl Known {

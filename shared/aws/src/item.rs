@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
-use aws_sdk_dynamodb::types::AttributeValue;
-use eventing::{Commit, RecordedEvent, Snapshot, TableError};
+use aws_sdk_dynamodb::{
+    error::{ProvideErrorMetadata, SdkError},
+    types::AttributeValue,
+};
+use eventing::{Commit, RecordedEvent, Saved, Snapshot, TableError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -90,6 +93,25 @@ pub(crate) fn decode<R: DeserializeOwned>(item: Item) -> Result<R, TableError> {
 
 pub(crate) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TableError {
     TableError(Box::new(error))
+}
+
+/// The version that an item or its key is of.
+pub(crate) fn version_of(item: &Item) -> Option<Version> {
+    item.get(VERSION)?.as_n().ok()?.parse().ok()
+}
+
+/// The outcome of a conditional write. A refused condition may also be our own write, seen twice: stale all the same, and the next
+/// look shows the row.
+pub(crate) fn saved<T, E, R>(outcome: Result<T, SdkError<E, R>>) -> Result<Saved, TableError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match outcome {
+        Ok(_) => Ok(Saved::Written),
+        Err(refused) if refused.code() == Some("ConditionalCheckFailedException") => Ok(Saved::Stale),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// The bytes that DynamoDB counts an item as (developer guide, "DynamoDB item sizes and formats").

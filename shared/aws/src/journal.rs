@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put, TransactWriteItem},
 };
-use eventing::{JournalTable, Placing, Position, SHARDS, ShardPage, TableError, merge, shard};
+use eventing::{JournalTable, Placing, Position, SHARDS, Saved, ShardPage, TableError, merge, shard};
 
 use crate::{
     Part, RowPlace,
-    item::{Item, decode, encode, failed, text},
+    item::{Item, decode, encode, failed, saved, text},
 };
 
 /// Items that are read of each shard where only events of one type are wanted, so that rare ones are found.
@@ -153,11 +153,7 @@ impl JournalTable for Journal {
         match placing {
             Placing::OnTime(position) => {
                 let put = self.client.put_item().table_name(&self.table).set_item(Some(entry(event, position)?));
-                match put.condition_expression(is_new).send().await.map_err(aws_sdk_dynamodb::Error::from) {
-                    Ok(_) => Ok(true),
-                    Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Ok(false),
-                    Err(error) => Err(failed(error)),
-                }
+                Ok(saved(put.condition_expression(is_new).send().await)? == Saved::Written)
             }
             Placing::Late { own, enters } => {
                 let mut note = key(event, own);

@@ -9,13 +9,11 @@ use std::{
 use aggregate::{AggregateId, Row, Version};
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
-    operation::put_item::{PutItemError, PutItemOutput},
     types::{AttributeValue, KeysAndAttributes},
 };
 use eventing::{ReadTable, Saved, TableError};
 
-use crate::item::{Item, decode, encode, failed, text};
+use crate::item::{Item, VERSION, decode, encode, failed, saved, text, version_of};
 
 /// A table of rows as they stand: partition key `key`, one row an aggregate.
 #[derive(Debug, Clone)]
@@ -220,7 +218,7 @@ impl RowHistory {
             .table_name(&self.table)
             .consistent_read(consistent)
             .key(self.key, text(&aggregate_id))
-            .key("version", AttributeValue::N(version.to_string()))
+            .key(VERSION, AttributeValue::N(version.to_string()))
             .send()
             .await
             .map_err(failed)?;
@@ -241,7 +239,7 @@ impl RowHistory {
             .items()
             .send();
         let items: Vec<Item> = pages.collect::<Result<_, _>>().await.map_err(failed)?;
-        let by_version = |item: Item| Some((item.get("version")?.as_n().ok()?.parse().ok()?, item));
+        let by_version = |item: Item| Some((version_of(&item)?, item));
         Ok(items.into_iter().filter_map(by_version).collect())
     }
 
@@ -283,7 +281,7 @@ impl RowHistory {
                 .send()
                 .await
                 .map_err(failed)?;
-            let next = found.last_evaluated_key.as_ref().and_then(|key| key.get("version")?.as_n().ok()?.parse().ok());
+            let next = found.last_evaluated_key.as_ref().and_then(version_of);
             for item in found.items.unwrap_or_default() {
                 rows.push(decode(item)?);
             }
@@ -324,19 +322,5 @@ impl<R: Row> ReadTable<R> for RowHistory {
             }
         }
         Ok(Saved::Written)
-    }
-}
-
-/// A refused condition may also be our own write, seen twice: stale all the same, and the next look shows the row.
-pub(crate) fn saved<R>(outcome: Result<PutItemOutput, SdkError<PutItemError, R>>) -> Result<Saved, TableError>
-where
-    R: std::fmt::Debug + Send + Sync + 'static,
-{
-    match outcome {
-        Ok(_) => Ok(Saved::Written),
-        Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
-            Ok(Saved::Stale)
-        }
-        Err(error) => Err(failed(error)),
     }
 }

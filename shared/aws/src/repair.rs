@@ -10,9 +10,8 @@ use serde::Serialize;
 
 use crate::{
     CurrentRows, Journal, Part, RowHistory,
-    item::{Item, encode, failed, text},
+    item::{Item, VERSION, encode, failed, saved, text, version_of},
     journal::{entry, key},
-    read_table::saved,
 };
 
 /// A row that is not what the events say.
@@ -110,10 +109,6 @@ fn row_of<R>(rows: &[R], version: Version) -> Option<&R> {
     rows.get(usize::try_from(version.checked_sub(1)?).ok()?)
 }
 
-fn version_of(item: &Item) -> Option<Version> {
-    item.get("version")?.as_n().ok()?.parse().ok()
-}
-
 impl Keys<'_> {
     /// One page of those in one part of the table, and the place to go on after. An aggregate may come more than once.
     ///
@@ -178,22 +173,18 @@ impl CurrentRows {
         row: Option<&R>,
     ) -> Result<Saved, TableError> {
         // A row changes with every version, and only with it, whoever writes it.
-        let version = seen.and_then(|item| item.get("version")).cloned();
+        let version = seen.and_then(|item| item.get(VERSION)).cloned();
         let (condition, name) = match (seen, &version) {
             (None, _) => ("attribute_not_exists(#name)", self.key),
-            (Some(_), None) => ("attribute_not_exists(#name)", "version"),
-            (Some(_), Some(_)) => ("#name = :seen", "version"),
+            (Some(_), None) => ("attribute_not_exists(#name)", VERSION),
+            (Some(_), Some(_)) => ("#name = :seen", VERSION),
         };
         let Some(row) = row else {
             let delete = self.client.delete_item().table_name(&self.table).key(self.key, text(&id));
             let delete = delete.condition_expression(condition).expression_attribute_names("#name", name);
             let outcome =
                 version.into_iter().fold(delete, |delete, seen| delete.expression_attribute_values(":seen", seen));
-            return match outcome.send().await.map_err(aws_sdk_dynamodb::Error::from) {
-                Ok(_) => Ok(Saved::Written),
-                Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Ok(Saved::Stale),
-                Err(error) => Err(failed(error)),
-            };
+            return saved(outcome.send().await);
         };
         let put = self.client.put_item().table_name(&self.table).set_item(Some(encode(row)?));
         let put = put.condition_expression(condition).expression_attribute_names("#name", name);
@@ -229,7 +220,7 @@ impl<R: Row> Comparable<R> for RowHistory {
         for version in found.into_keys() {
             if repaired {
                 let delete = self.client.delete_item().table_name(&self.table).key(self.key, text(&aggregate_id));
-                delete.key("version", AttributeValue::N(version.to_string())).send().await.map_err(failed)?;
+                delete.key(VERSION, AttributeValue::N(version.to_string())).send().await.map_err(failed)?;
             }
             findings.push(Finding { aggregate_id, version, kind: Kind::Extra, repaired });
         }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use aggregate::{Aggregate, AggregateId, Metadata, Timestamp, Version};
 
-use crate::{AppendError, Commit, EventStore, Host, ReadError, RecordedEvent, Snapshot, commit::digest, measures};
+use crate::{
+    AppendError, Commit, EventStore, Host, ReadError, RecordedEvent, Snapshot, commit::digest, host::pause, measures,
+};
 
 /// A command and what comes with it.
 #[derive(Debug, Clone)]
@@ -73,9 +75,8 @@ pub enum ExecuteError<R> {
 const DECISIONS_MAX: u32 = 32;
 /// How often one commit is sent while its outcome is unknown (on top of the store's own retries).
 const APPENDS_MAX: u32 = 3;
-/// The waits between attempts grow from the first to the second of these.
-const BACKOFF_FIRST: Duration = Duration::from_millis(5);
-const BACKOFF_MAX: Duration = Duration::from_millis(200);
+/// What waits between attempts are multiples of.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Executes `command` and returns when its events are recorded.
 ///
@@ -86,9 +87,13 @@ pub async fn execute<A: Aggregate>(
     host: &impl Host,
     command: &Command<A::Command>,
 ) -> Result<Executed<A::Event>, ExecuteError<A::Rejection>> {
+    let repeatable = match command.metadata.command_id {
+        Some(command_id) => Some((command_id, digest(&command.body, command_id)?)),
+        None => None,
+    };
     for attempt in 0..DECISIONS_MAX {
         if attempt > 0 {
-            pause(host, attempt).await;
+            pause(host, attempt, PAUSE).await;
             if host.now() >= command.deadline {
                 break;
             }
@@ -96,10 +101,6 @@ pub async fn execute<A: Aggregate>(
         // 1. Load.
         let current = load::<A>(store, command.aggregate_id, Version::MAX).await?;
         // 2. Recognise a repetition: it gets the first answer again.
-        let repeatable = match command.metadata.command_id {
-            Some(command_id) => Some((command_id, digest(&command.body, command_id)?)),
-            None => None,
-        };
         if let Some((command_id, digest)) = repeatable
             && current.version > 0
             && let Some(first) = store.find_command(command.aggregate_id, command_id).await?
@@ -155,16 +156,11 @@ async fn append(
         if sent == APPENDS_MAX {
             return outcome;
         }
-        pause(host, sent).await;
+        pause(host, sent, PAUSE).await;
         if host.now() >= deadline {
             return outcome;
         }
     }
-}
-
-async fn pause(host: &impl Host, attempt: u32) {
-    let ceiling = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(attempt)).min(BACKOFF_MAX);
-    host.sleep(host.jitter(ceiling)).await;
 }
 
 fn commit_of<A: Aggregate>(

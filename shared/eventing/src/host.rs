@@ -21,10 +21,20 @@ pub trait Host: Send + Sync {
     fn jitter(&self, ceiling: Duration) -> Duration;
 }
 
+/// No wait between two attempts is longer.
+const PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// Waits after `attempts` attempts, from 1: a random time of up to `unit`, doubled with each attempt, up to [`PAUSE_MAX`].
+pub(crate) async fn pause(host: &impl Host, attempts: u32, unit: Duration) {
+    let ceiling = unit.saturating_mul(2_u32.saturating_pow(attempts)).min(PAUSE_MAX);
+    host.sleep(host.jitter(ceiling)).await;
+}
+
 /// Kept free at the end of an invocation, to say how it ended.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
-/// When no new attempt begins any more in an invocation that is ended from outside at `millis`, in milliseconds since 1970.
+/// The time after which no new attempt begins, in an invocation that is ended from outside at `millis` (milliseconds since the Unix
+/// epoch, as Lambda says it): half a second before.
 #[must_use]
 pub fn deadline(millis: u64) -> Timestamp {
     let micros = i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000);

@@ -5,11 +5,11 @@
 //! then read from the event store. A row is saved only on the version that it was folded from, so two projectors at work on
 //! one aggregate cannot undo each other.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use aggregate::{AggregateId, Envelope, Event, Row, Unreadable, Version};
 
-use crate::{Commit, EventStore, ReadError};
+use crate::{Commit, EventStore, Host, ReadError, host::pause};
 
 /// What an event is to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub enum ProjectError {
 
 /// How often an event is tried anew because another projector was faster. Each time, that other made progress.
 const ROUNDS_MAX: u32 = 16;
+/// What waits between them are multiples of. Sums are rows that many aggregates share, and another's at many moments.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Brings the aggregate's rows up to the version of `hint` at least. `hint` with data `null` (too large for the bus) is read from
 /// the store.
@@ -108,6 +110,7 @@ const ROUNDS_MAX: u32 = 16;
 pub async fn project<R: Row>(
     store: &impl EventStore,
     table: &impl ReadTable<R>,
+    host: &impl Host,
     hint: &Envelope,
 ) -> Result<Projected, ProjectError> {
     let (aggregate_id, version) = (hint.aggregate_id, hint.version);
@@ -138,6 +141,7 @@ pub async fn project<R: Row>(
                 if rounds == ROUNDS_MAX {
                     return Err(ProjectError::Busy(aggregate_id));
                 }
+                pause(host, rounds, PAUSE).await;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{future::Future, time::Duration};
 use aggregate::{Envelope, Timestamp};
 use serde::Serialize;
 
-use crate::{Host, causes, measures};
+use crate::{Host, causes, host::pause, measures};
 
 /// One message for the bus.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,7 +83,8 @@ impl Entry {
 
 /// How often an entry that the bus refused is sent again before its record is given back.
 const ATTEMPTS_MAX: u32 = 3;
-const BACKOFF: Duration = Duration::from_millis(50);
+/// What waits between attempts are multiples of.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Publishes the entries of records, in order, and answers how many leading records are published whole. When that is not
 /// all of them, entries of later records may be out all the same: whoever retries publishes those twice, and consumers know
@@ -140,7 +141,7 @@ async fn put_all<B: Bus>(bus: &B, host: &impl Host, request: &[(usize, &Entry)])
             return None;
         }
         if attempt < ATTEMPTS_MAX {
-            host.sleep(host.jitter(BACKOFF.saturating_mul(2_u32.pow(attempt)))).await;
+            pause(host, attempt, PAUSE).await;
         }
     }
     pending.first().map(|(record, _)| *record)

@@ -6,7 +6,9 @@ use eventing::{Bus, Commit, Entry, EventStore};
 use serde_json::{Value, json};
 use tests::{
     Edge, Spent,
-    prices::{API_REQUEST, ARCHIVED_KB, BUS_EVENT, GB_SECOND, INVOCATION, LOG_KB, READ_UNIT, STREAM_READ, WRITE_UNIT},
+    prices::{
+        API_REQUEST, ARCHIVED_KB, BUS_EVENT, GB_SECOND, INVOCATION, LOG_KB, READ_UNIT, STREAM_READ, TRACE, WRITE_UNIT,
+    },
 };
 
 /// Deposits that are counted, on one account.
@@ -20,9 +22,11 @@ const PUBLISHER_SECONDS: f64 = 0.020;
 const PROJECTION_SECONDS: f64 = 0.008;
 /// Records that the publisher finds in a batch: 1 on an idle system, up to 100 on a busy one.
 const BATCH_RECORDS: f64 = 10.0;
-/// A line of log, with what CloudWatch adds to it: one an invocation, and another where something is measured. The template asks
-/// for no lines of the platform's own.
+/// A line of log, with what CloudWatch adds to it: one a call of the API and one an invocation, and another where something is
+/// measured. The template asks for no lines of the platform's own.
 const LOG_LINE_KB: f64 = 0.35;
+/// Invocations that are traced on a busy system (X-Ray developer guide, "default sampling rule"), each a trace of its own.
+const TRACED: f64 = 0.05;
 
 /// What one deposit needs, in the mean.
 #[derive(Debug, Default)]
@@ -77,8 +81,11 @@ pub async fn count() -> Value {
         let what = format!("1 invocation, {}", in_words(needs));
         parts.push(part(&name, &what, [projection + dynamodb(needs); 2]));
     }
-    let lines = 1.0 + 2.0 / BATCH_RECORDS + 2.0 * f64::from(u32::try_from(models.len()).unwrap());
+    let projections = f64::from(u32::try_from(models.len()).unwrap());
+    let lines = 2.0 + 2.0 / BATCH_RECORDS + 2.0 * projections;
     parts.push(part("logs", &format!("{lines} lines of {LOG_LINE_KB} KB"), [lines * LOG_LINE_KB * LOG_KB; 2]));
+    let invocations = 1.0 + 1.0 / BATCH_RECORDS + projections;
+    parts.push(part("traces", &format!("{TRACED} of {invocations} invocations"), [invocations * TRACED * TRACE; 2]));
     let total = |column: &str| parts.iter().map(|part| part[column].as_f64().unwrap()).sum::<f64>();
     json!({
         "usd_a_million": total("usd"),
@@ -90,11 +97,12 @@ pub async fn count() -> Value {
             "a projection runs, s": PROJECTION_SECONDS,
             "records in a batch": BATCH_RECORDS,
             "a line of log, one or two an invocation, KB": LOG_LINE_KB,
+            "invocations that are traced, of all": TRACED,
         },
         "prices_a_million": {
             "HTTP API request": API_REQUEST, "invocation": INVOCATION, "GB-second, arm64": GB_SECOND,
             "read unit": READ_UNIT, "write unit": WRITE_UNIT, "stream read by Lambda": STREAM_READ,
-            "bus event up to 64 KB": BUS_EVENT, "KB archived": ARCHIVED_KB, "KB of log": LOG_KB,
+            "bus event up to 64 KB": BUS_EVENT, "KB archived": ARCHIVED_KB, "KB of log": LOG_KB, "trace": TRACE,
         },
         "parts": parts,
     })
@@ -151,5 +159,7 @@ pub fn print(bill: &Value) {
     for (name, value) in bill["prices_a_million"].as_object().unwrap() {
         println!("{name:>44}  {value}");
     }
-    println!("\nWithout what is kept a month (tables, their backups, the archive, logs), free tiers and transfer out.");
+    println!(
+        "\nWithout what is kept or there for a month (tables, their backups, the archive, logs, metrics, alarms), free tiers and transfer out."
+    );
 }
