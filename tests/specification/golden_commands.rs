@@ -36,7 +36,7 @@ fn commands_on_accounts() {
             format!(r#"{{"DepositMoney":{{"by":"alice","amount":{money},"description":"Rent"}}}}"#),
         ),
         (
-            AccountCommand::ReceiveDeposit { by: by.clone(), amount, description: None },
+            AccountCommand::ReceiveDeposit { owner: by.clone(), amount, description: None },
             format!(r#"{{"ReceiveDeposit":{{"by":"alice","amount":{money},"description":null}}}}"#),
         ),
         (

@@ -2,7 +2,7 @@
 //! none of them is a lie. Scripted on the wire, below AWS's own SDK; what arrives goes to a real engine.
 
 use aggregate::{AggregateId, CommandId, CorrelationId, Envelope, Metadata, Timestamp, UserId, Version};
-use aws::{Counters, CurrentRows, DynamoEventStore, EventBridge, Index, Journal, Part, RotatedSecret, RowHistory};
+use aws::{Counters, CurrentRows, DynamoEventStore, EventBridge, Index, Journal, RotatedSecret, RowHistory, Segment};
 use domain::{AccountRow, StatementEntry, TotalsRow};
 use eventing::{
     AppendError, Bus, Commit, Entry, EventStore, ReadError, ReadTable, RecordedEvent, Saved, enter, fold, publish,
@@ -158,7 +158,7 @@ async fn operate(adapter: &Adapter, operation: &str, id: AggregateId) -> &'stati
         Ok(Saved::Stale) => "stale",
         Err(_) => "unavailable",
     };
-    let part = Part { number: 0, of: 1 };
+    let segment = Segment { number: 0, total: 1 };
     let at = |seconds: i64| Timestamp::from_micros(1_763_891_400_000_000 + seconds * 1_000_000);
     match operation {
         "append" => match adapter.store.append(&opening(id)).await {
@@ -171,7 +171,7 @@ async fn operate(adapter: &Adapter, operation: &str, id: AggregateId) -> &'stati
         "load" => read(adapter.store.load(id, Version::MAX, 1).await.map(drop)),
         "read" => read(adapter.store.read(id, 1, 10).await.map(drop)),
         "find_command" => read(adapter.store.find_command(id, CommandId(Uuid::from_u128(7))).await.map(drop)),
-        "scan" => read(adapter.store.scan(part, None).await.map(drop)),
+        "scan" => read(adapter.store.scan(segment, None).await.map(drop)),
         "current latest" => table(ReadTable::<AccountRow>::latest(&adapter.accounts, id).await.map(drop)),
         "current save" => saved(adapter.accounts.save(0, &rows::<AccountRow>(id)).await),
         "current list" => table(adapter.accounts.list::<AccountRow>(&BY_OWNER, "alice", None, 5).await.map(drop)),

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use aggregate::{Aggregate as _, AggregateId, Version};
+use aggregate::Version;
 use api::{Call, CreateAccountBody, MoneyBody, OverdraftLimitBody, Problem, Response};
 use domain::{Account, AccountCommand};
 use eventing::{Command, EventStore, Host, execute};
@@ -35,15 +35,9 @@ pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request)
 async fn create(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
     let metadata = call.metadata()?;
     let body = call.body::<CreateAccountBody>()?.command(metadata.user_id.clone())?;
-    // With an idempotency key the id follows from the key, so that a repetition meets its own account.
-    let aggregate_id = match metadata.command_id {
-        Some(command_id) => command_id.creates(Account::TYPE),
-        None => AggregateId(host.new_id()),
-    };
-    let command =
-        Command { aggregate_id, body, metadata, expected_version: call.if_match()?, deadline: call.deadline() };
-    let version = decide(store, host, &command).await?;
-    call.created(StatusCode::CREATED, "/accounts", aggregate_id, version)
+    let id = Call::new_id::<Account>(&metadata, host);
+    let version = decide(store, host, &call.command(id, body, metadata)?).await?;
+    call.created(StatusCode::CREATED, "/accounts", id, version)
 }
 
 async fn deposit(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
@@ -86,11 +80,9 @@ async fn change(
     metadata: aggregate::Metadata,
     body: AccountCommand,
 ) -> Result<Response, Problem> {
-    let aggregate_id = call.id()?;
-    let command =
-        Command { aggregate_id, body, metadata, expected_version: call.if_match()?, deadline: call.deadline() };
-    let version = decide(store, host, &command).await?;
-    call.changed(aggregate_id, version)
+    let id = call.id()?;
+    let version = decide(store, host, &call.command(id, body, metadata)?).await?;
+    call.changed(id, version)
 }
 
 async fn decide(

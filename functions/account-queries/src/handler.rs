@@ -7,7 +7,7 @@ use aggregate::{AggregateId, Envelope, Timestamp, UserId, Version};
 use api::{AccountView, Call, CursorKeys, Problem, Reader, Response, StatementEntryView, TransactionView};
 use aws::{CurrentRows, DynamoEventStore, Index, Place, RotatedSecret, RowHistory};
 use domain::{Account, AccountRow, StatementEntry, TransactionRow};
-use eventing::{Commit, EventStore as _, Halving, Host, Loaded, ReadTable, catch_up, fresh, load, load_at};
+use eventing::{BinarySearch, Commit, EventStore as _, Host, Loaded, ReadTable, catch_up, fresh, load, load_at};
 use lambda_http::Request;
 
 /// What queries read.
@@ -194,7 +194,7 @@ impl Queries {
         consistent: bool,
     ) -> Result<Version, Problem> {
         let newest: Option<StatementEntry> = self.statement.latest(account_id).await?;
-        let mut search = Halving::up_to(newest.map_or(0, |entry| entry.version));
+        let mut search = BinarySearch::up_to(newest.map_or(0, |entry| entry.version));
         while let Some(version) = search.version() {
             let entry: Option<StatementEntry> = self.statement.get(account_id, version, consistent).await?;
             // Where a replica does not have it yet, it is new.

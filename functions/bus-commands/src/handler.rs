@@ -83,7 +83,7 @@ async fn decide(
         causation_id: asked.event_id.clone(),
         command_id: Some(CommandId::of_request(&asked.source, asked.request_id.as_str())),
     };
-    let body = AccountCommand::ReceiveDeposit { by: owner, amount, description };
+    let body = AccountCommand::ReceiveDeposit { owner, amount, description };
     let command = Command { aggregate_id: account_id, body, metadata, expected_version: None, deadline };
     Ok(match execute::<Account>(store, host, &command).await {
         Ok(executed) => match executed.events.iter().find_map(AccountEvent::refusal) {

@@ -2,10 +2,10 @@
 
 use std::pin::pin;
 
-use aggregate::{Aggregate, AggregateId, Version};
+use aggregate::{AggregateId, Version};
 use api::{Call, Problem, Response, TransactionBody};
 use domain::{Account, Transaction, TransactionCommand};
-use eventing::{Command, EventStore, Host, ReadError, execute, load};
+use eventing::{EventStore, Host, ReadError, execute, load};
 use lambda_http::{Request, http::StatusCode};
 
 /// Answers one request. The routes are the template's.
@@ -25,16 +25,10 @@ async fn initiate(store: &impl EventStore, host: &impl Host, call: &Call) -> Res
     let order = call.body::<TransactionBody>()?.order(metadata.user_id.clone())?;
     let source = account(store, order.source).await?;
     let destination = account(store, order.destination).await?;
-    // With an idempotency key the id follows from the key, so that a repetition meets its own transaction.
-    let aggregate_id = match metadata.command_id {
-        Some(command_id) => command_id.creates(Transaction::TYPE),
-        None => AggregateId(host.new_id()),
-    };
+    let id = Call::new_id::<Transaction>(&metadata, host);
     let body = TransactionCommand::InitiateTransaction { order, source, destination };
-    let command =
-        Command { aggregate_id, body, metadata, expected_version: call.if_match()?, deadline: call.deadline() };
-    let version = execute::<Transaction>(store, host, &command).await?.version;
-    call.created(StatusCode::ACCEPTED, "/transactions", aggregate_id, version)
+    let version = execute::<Transaction>(store, host, &call.command(id, body, metadata)?).await?.version;
+    call.created(StatusCode::ACCEPTED, "/transactions", id, version)
 }
 
 /// The account as it stands. What has the id but is none is as if there were nothing.

@@ -1,6 +1,6 @@
-//! Every aggregate's history, from one look over the events table in several parts side by side.
+//! Every aggregate's history, from one parallel scan of the events table.
 //!
-//! The place up to which each part is done is kept in a file beside the caller until all are, so that a run that was stopped
+//! The place up to which each segment is done is kept in a file beside the caller until all are, so that a run that was stopped
 //! goes on where it was. What is done twice then is done twice to the same end.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 use aggregate::{AggregateId, Version};
-use aws::{DynamoEventStore, Part, ScanPlace};
+use aws::{DynamoEventStore, ScanPlace, Segment};
 use eventing::Commit;
 use futures_util::{StreamExt, future::try_join_all, stream};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Scan};
 
-/// Aggregates of one part that are worked on at once: enough to hide the way to the tables, few enough not to crowd them.
+/// Aggregates of one segment that are worked on at once: enough to hide the way to the tables, few enough not to crowd them.
 const AT_ONCE: usize = 8;
 
 /// Some of an aggregate's commits, in order, as the scan came upon them: mostly all.
@@ -54,7 +54,7 @@ struct Progress {
     /// The events table, by its ARN.
     table: String,
     segments: u16,
-    /// By part; `None` where it is done.
+    /// By segment; `None` where it is done.
     places: BTreeMap<u16, Option<ScanPlace>>,
 }
 
@@ -73,7 +73,7 @@ struct Bookmark {
 }
 
 impl Bookmark {
-    /// Goes on where the last run with this file came to, if it was about the same table, cut in as many parts, and lately.
+    /// Goes on where the last run with this file came to, if it was about the same table, cut in as many segments, and lately.
     fn open(file: Option<PathBuf>, table: &str, segments: u16) -> Self {
         let found = file.as_ref().filter(|file| is_recent(file));
         let found = found.and_then(|file| serde_json::from_slice(&fs::read(file).ok()?).ok());
@@ -85,15 +85,15 @@ impl Bookmark {
         Self { file, progress: RefCell::new(progress) }
     }
 
-    /// Where the part begins; `Err` where it is done.
-    fn place(&self, part: u16) -> Result<Option<ScanPlace>, ()> {
+    /// Where the segment begins; `Err` where it is done.
+    fn place(&self, segment: u16) -> Result<Option<ScanPlace>, ()> {
         let progress = self.progress.borrow_mut();
-        progress.places.get(&part).map_or(Ok(None), |place| place.map(Some).ok_or(()))
+        progress.places.get(&segment).map_or(Ok(None), |place| place.map(Some).ok_or(()))
     }
 
-    fn reached(&self, part: u16, place: Option<ScanPlace>) -> io::Result<()> {
+    fn reached(&self, segment: u16, place: Option<ScanPlace>) -> io::Result<()> {
         let mut progress = self.progress.borrow_mut();
-        progress.places.insert(part, place);
+        progress.places.insert(segment, place);
         let Some(file) = &self.file else { return Ok(()) };
         // A new file takes the old one's place at once, so that there is never half of one.
         let fresh = file.with_extension("new");
@@ -121,30 +121,30 @@ pub async fn each<F: Future<Output = Result<(), Error>>>(
     let (table, commits_about) = store.described().await?;
     let bookmark = Bookmark::open(name.map(|name| format!(".daybook-{name}.json").into()), &table, scan.segments);
     let bar = bar(what, commits_about);
-    let parts =
-        (0..scan.segments).map(|number| each_of(store, Part { number, of: scan.segments }, &bookmark, &bar, &work));
-    let seen = try_join_all(parts).await?;
+    let segments = (0..scan.segments)
+        .map(|number| each_of(store, Segment { number, total: scan.segments }, &bookmark, &bar, &work));
+    let seen = try_join_all(segments).await?;
     bar.finish_and_clear();
     bookmark.done()?;
-    Ok(seen.into_iter().fold(Seen::default(), |all, part| Seen {
-        commits: all.commits + part.commits,
-        unreadable: all.unreadable + part.unreadable,
+    Ok(seen.into_iter().fold(Seen::default(), |all, segment| Seen {
+        commits: all.commits + segment.commits,
+        unreadable: all.unreadable + segment.unreadable,
     }))
 }
 
 async fn each_of<F: Future<Output = Result<(), Error>>>(
     store: &DynamoEventStore,
-    part: Part,
+    segment: Segment,
     bookmark: &Bookmark,
     bar: &ProgressBar,
     work: &impl Fn(History) -> F,
 ) -> Result<Seen, Error> {
     let mut seen = Seen::default();
-    let Ok(mut after) = bookmark.place(part.number) else { return Ok(seen) };
+    let Ok(mut after) = bookmark.place(segment.number) else { return Ok(seen) };
     // The last history of a page may go on in the next.
     let mut unfinished: Option<History> = None;
     loop {
-        let page = store.scan(part, after).await?;
+        let page = store.scan(segment, after).await?;
         let mut histories: Vec<History> = unfinished.take().into_iter().collect();
         for commit in page.commits {
             seen.commits += 1;
@@ -170,10 +170,10 @@ async fn each_of<F: Future<Output = Result<(), Error>>>(
         }
         match (page.next, finished) {
             (None, _) => {
-                bookmark.reached(part.number, None)?;
+                bookmark.reached(segment.number, None)?;
                 return Ok(seen);
             }
-            (Some(_), Some(finished)) => bookmark.reached(part.number, Some(finished))?,
+            (Some(_), Some(finished)) => bookmark.reached(segment.number, Some(finished))?,
             (Some(_), None) => {}
         }
         after = page.next;
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_goes_on_where_the_last_one_came_to_if_it_is_cut_in_as_many_parts() {
+    fn a_run_goes_on_where_the_last_one_came_to_if_it_is_cut_in_as_many_segments() {
         let folder = tempfile::tempdir().unwrap();
         let file = || Some(folder.path().join("bookmark.json"));
         let place = (AggregateId(Uuid::from_u128(1)), 7);
@@ -211,7 +211,7 @@ mod tests {
 
         let second = Bookmark::open(file(), "t", 3);
         assert_eq!([second.place(0), second.place(1), second.place(2)], [Ok(Some(place)), Err(()), Ok(None)]);
-        assert_eq!(Bookmark::open(file(), "t", 4).place(0), Ok(None), "other parts begin anew");
+        assert_eq!(Bookmark::open(file(), "t", 4).place(0), Ok(None), "other segments begin anew");
         assert_eq!(Bookmark::open(file(), "other", 3).place(0), Ok(None), "another table begins anew");
         second.done().unwrap();
         assert_eq!(Bookmark::open(file(), "t", 3).place(0), Ok(None));
@@ -245,7 +245,7 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let file = || Some(folder.path().join("bookmark.json"));
-        let (part, bar) = (Part { number: 0, of: 1 }, ProgressBar::hidden());
+        let (segment, bar) = (Segment { number: 0, total: 1 }, ProgressBar::hidden());
         let got: RefCell<BTreeMap<AggregateId, BTreeSet<u64>>> = RefCell::default();
         let stop_after = Cell::new(AGGREGATES * 2 / 3);
         let work = async |history: History| -> Result<(), Error> {
@@ -254,10 +254,10 @@ mod tests {
             got.borrow_mut().entry(history.aggregate_id).or_default().extend(versions);
             Ok(())
         };
-        let first = each_of(&store, part, &Bookmark::open(file(), "t", 1), &bar, &work).await;
+        let first = each_of(&store, segment, &Bookmark::open(file(), "t", 1), &bar, &work).await;
         assert_eq!(first.unwrap_err().to_string(), "stopped");
         stop_after.set(u128::MAX);
-        let seen = each_of(&store, part, &Bookmark::open(file(), "t", 1), &bar, &work).await.unwrap();
+        let seen = each_of(&store, segment, &Bookmark::open(file(), "t", 1), &bar, &work).await.unwrap();
 
         let commits = u64::try_from(AGGREGATES).unwrap() * COMMITS;
         assert!((1..commits).contains(&seen.commits), "{} of {commits} were read once more", seen.commits);

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use aws::{DynamoEventStore, Finding, Journal, Kind, Mode, Part};
+use aws::{DynamoEventStore, Finding, Journal, Kind, Mode, Segment};
 use eventing::{Commit, EventStore, Host, System};
 use futures_util::{StreamExt, future::try_join_all, stream};
 
@@ -40,18 +40,23 @@ pub async fn compare(store: &DynamoEventStore, journal: &Journal, mode: Mode, sc
         let still = if finding.repaired { Some(finding) } else { journal.compare(&event, System.now(), mode).await? };
         report.findings.extend(still);
     }
-    let extra = (0..scan.segments).map(|number| extra(store, journal, Part { number, of: scan.segments }, mode));
+    let extra = (0..scan.segments).map(|number| extra(store, journal, Segment { number, total: scan.segments }, mode));
     report.findings.extend(try_join_all(extra).await?.into_iter().flatten());
     report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
     Ok(report)
 }
 
 /// Entries of events that are not recorded.
-async fn extra(store: &DynamoEventStore, journal: &Journal, part: Part, mode: Mode) -> Result<Vec<Finding>, Error> {
+async fn extra(
+    store: &DynamoEventStore,
+    journal: &Journal,
+    segment: Segment,
+    mode: Mode,
+) -> Result<Vec<Finding>, Error> {
     const AT_ONCE: usize = 8;
     let (mut findings, mut after) = (Vec::new(), None);
     loop {
-        let (entries, next) = journal.events(part, after).await?;
+        let (entries, next) = journal.events(segment, after).await?;
         let looks = stream::iter(entries).map(async |(position, event)| {
             let recorded = store.read(event.aggregate_id, event.version, 1).await?;
             if recorded.iter().flat_map(Commit::envelopes).any(|other| other.event_id == event.event_id) {

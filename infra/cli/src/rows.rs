@@ -3,7 +3,7 @@
 use std::{cell::RefCell, time::Duration};
 
 use aggregate::{AggregateId, Event, Row, Version};
-use aws::{Comparable, DynamoEventStore, Expected, Finding, Kind, Mode, Part};
+use aws::{Comparable, DynamoEventStore, Expected, Finding, Kind, Mode, Segment};
 use eventing::{EventStore, Host, ProjectError, ReadError, System, catch_up, fold};
 use futures_util::future::try_join_all;
 
@@ -42,7 +42,7 @@ pub async fn compare<R: Row>(
     let mut report = Report::new(model, seen);
     report.compared = compared.into_inner();
     report.findings = settled(store, table, findings.into_inner()).await?;
-    let extra = (0..scan.segments).map(|number| extra(store, table, Part { number, of: scan.segments }, mode));
+    let extra = (0..scan.segments).map(|number| extra(store, table, Segment { number, total: scan.segments }, mode));
     report.findings.extend(try_join_all(extra).await?.into_iter().flatten());
     report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
     Ok(report)
@@ -76,12 +76,12 @@ async fn settled<R: Row>(
 async fn extra<R: Row>(
     store: &DynamoEventStore,
     table: &impl Comparable<R>,
-    part: Part,
+    segment: Segment,
     mode: Mode,
 ) -> Result<Vec<Finding>, Error> {
     let (mut findings, mut after) = (Vec::new(), None);
     loop {
-        let (ids, next) = table.keys().page(part, after).await?;
+        let (ids, next) = table.keys().page(segment, after).await?;
         for id in ids {
             let has_events = match store.read(id, 1, 1).await {
                 Ok(commits) => !commits.is_empty(),

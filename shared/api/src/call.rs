@@ -2,7 +2,7 @@
 
 mod answer;
 
-use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
+use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
 use eventing::Host;
 use lambda_http::{Request, RequestExt, http::header, request::RequestContext};
 use serde::de::DeserializeOwned;
@@ -158,7 +158,7 @@ impl Call {
     ///
     /// # Errors
     /// When it is not an entity tag of ours.
-    pub fn if_match(&self) -> Result<Option<Version>, Problem> {
+    fn if_match(&self) -> Result<Option<Version>, Problem> {
         let Some(tag) = self.request.headers().get(header::IF_MATCH) else { return Ok(None) };
         if tag == "*" {
             return Ok(None);
@@ -170,9 +170,32 @@ impl Call {
     }
 
     /// When the answer is no longer of use.
-    #[must_use]
-    pub fn deadline(&self) -> Timestamp {
+    fn deadline(&self) -> Timestamp {
         eventing::deadline(self.request.lambda_context_ref().map_or(u64::MAX, |context| context.deadline))
+    }
+
+    /// The id of an aggregate that the call makes. With an idempotency key it follows from the key, so that a repetition meets its
+    /// own aggregate.
+    #[must_use]
+    pub fn new_id<A: Aggregate>(metadata: &Metadata, host: &impl Host) -> AggregateId {
+        match metadata.command_id {
+            Some(command_id) => command_id.creates(A::TYPE),
+            None => AggregateId(host.new_id()),
+        }
+    }
+
+    /// `body` as a command on an aggregate, with the version that the caller decided on and the time there is.
+    ///
+    /// # Errors
+    /// When `If-Match` is not an entity tag of ours.
+    pub fn command<C>(
+        &self,
+        aggregate_id: AggregateId,
+        body: C,
+        metadata: Metadata,
+    ) -> Result<eventing::Command<C>, Problem> {
+        let (expected_version, deadline) = (self.if_match()?, self.deadline());
+        Ok(eventing::Command { aggregate_id, body, metadata, expected_version, deadline })
     }
 
     /// How many rows the page may have.

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::{
 use eventing::{ReadTable, SHARDS, Saved, TableError, shard};
 
 use crate::{
-    Generations, Part,
+    Generations, Segment,
     generations::{self, Known},
     item::{Item, decode, encode, failed, text, version_of},
 };
@@ -153,7 +153,7 @@ impl Counters {
     }
 
     async fn items(&self) -> Result<Vec<Item>, TableError> {
-        let scan = Part { number: 0, of: 1 }.of(self.client.scan().table_name(&self.table)).consistent_read(true);
+        let scan = Segment { number: 0, total: 1 }.of(self.client.scan().table_name(&self.table)).consistent_read(true);
         scan.into_paginator().items().send().collect::<Result<_, _>>().await.map_err(failed)
     }
 

@@ -53,18 +53,18 @@ impl DynamoEventStore {
         }
     }
 
-    /// One page of one part of the whole table, after the place `after`, and the place to go on after. An item that is no commit
+    /// One page of one segment of the whole table, after the place `after`, and the place to go on after. An item that is no commit
     /// is an error in its place and hides no other. Commits of one aggregate mostly come one after the other, but that is
     /// not promised, nor is one page a moment in time.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn scan(&self, part: Part, after: Option<ScanPlace>) -> Result<ScanPage, ReadError> {
+    pub async fn scan(&self, segment: Segment, after: Option<ScanPlace>) -> Result<ScanPage, ReadError> {
         let place = |(id, version): ScanPlace| {
             let version = AttributeValue::N(version.to_string());
             Item::from([(AGGREGATE_ID.to_owned(), text(&id)), (VERSION.to_owned(), version)])
         };
-        let scan = part.of(self.client.scan().table_name(&self.table)).consistent_read(true);
+        let scan = segment.of(self.client.scan().table_name(&self.table)).consistent_read(true);
         let page = scan.set_exclusive_start_key(after.map(place)).send().await.map_err(unavailable)?;
         let next = page.last_evaluated_key.as_ref().and_then(|key| {
             let id = key.get(AGGREGATE_ID)?.as_s().ok()?.parse().ok()?;
@@ -106,30 +106,30 @@ impl DynamoEventStore {
     }
 }
 
-/// One of several parts of a table that are read side by side.
+/// One of the segments of a parallel scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct Segment {
     /// Which one, from 0.
     pub number: u16,
     /// How many there are.
-    pub of: u16,
+    pub total: u16,
 }
 
 /// About as many items as a page of 1 MB has; said, because an emulator may otherwise read the whole table for each page.
 const SCAN_ITEMS: i32 = 1_000;
 
-impl Part {
-    /// A scan of this part.
+impl Segment {
+    /// A scan of this segment.
     pub(crate) fn of(self, scan: ScanFluentBuilder) -> ScanFluentBuilder {
         let scan = scan.limit(SCAN_ITEMS);
-        if self.of == 1 { scan } else { scan.segment(self.number.into()).total_segments(self.of.into()) }
+        if self.total == 1 { scan } else { scan.segment(self.number.into()).total_segments(self.total.into()) }
     }
 }
 
-/// A place in a part of the table.
+/// A place in a segment.
 pub type ScanPlace = (AggregateId, Version);
 
-/// Some commits of a part.
+/// Some commits of a segment.
 #[derive(Debug)]
 pub struct ScanPage {
     /// The commits, and what is none.

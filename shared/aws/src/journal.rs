@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
 use eventing::{JournalTable, Placing, Position, SHARDS, Saved, ShardPage, TableError, merge, shard};
 
 use crate::{
-    Part, RowPlace,
+    RowPlace, Segment,
     item::{Item, decode, encode, failed, saved, text},
 };
 
@@ -68,16 +68,16 @@ impl Journal {
         Ok(first.map_err(failed)?.items().is_empty())
     }
 
-    /// One page of the events that have entries in one part of the table, and the place to go on after.
+    /// One page of the events that have entries in one segment of the table, and the place to go on after.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn events(
         &self,
-        part: Part,
+        segment: Segment,
         after: Option<RowPlace>,
     ) -> Result<(Vec<(Position, Envelope)>, Option<RowPlace>), TableError> {
-        let scan = part.of(self.client.scan().table_name(&self.table));
+        let scan = segment.of(self.client.scan().table_name(&self.table));
         let scan = scan.filter_expression("attribute_exists(event)");
         let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
         let entries = page.items.unwrap_or_default().into_iter().map(entry_of).collect::<Result<_, _>>()?;

@@ -26,7 +26,7 @@ mod telemetry;
 pub use bus::{EventBridge, envelope_of, project_delivered};
 pub use config::{ConfigError, credentials, dynamodb, eventbridge, required, retries, secrets_manager, timeouts};
 pub use counters::{Contents, Counters, Counts};
-pub use event_store::{DynamoEventStore, Part, ScanPage, ScanPlace};
+pub use event_store::{DynamoEventStore, ScanPage, ScanPlace, Segment};
 pub use generations::{GENERATION_KEPT, Generations};
 pub use item::size as item_bytes;
 pub use journal::{Journal, JournalPage};

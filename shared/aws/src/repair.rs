@@ -9,7 +9,7 @@ use eventing::{EventStore, Position, ProjectError, ReadTable, Saved, TableError,
 use serde::Serialize;
 
 use crate::{
-    CurrentRows, Journal, Part, RowHistory,
+    CurrentRows, Journal, RowHistory, Segment,
     item::{Item, VERSION, encode, failed, saved, text, version_of},
     journal::{entry, key},
 };
@@ -100,7 +100,7 @@ pub struct Keys<'a> {
     attribute: &'a str,
 }
 
-/// A place in a part of a read table.
+/// A place in a segment of a read table.
 #[derive(Debug, Clone)]
 pub struct RowPlace(pub(crate) Item);
 
@@ -110,16 +110,16 @@ fn row_of<R>(rows: &[R], version: Version) -> Option<&R> {
 }
 
 impl Keys<'_> {
-    /// One page of those in one part of the table, and the place to go on after. An aggregate may come more than once.
+    /// One page of those in one segment of the table, and the place to go on after. An aggregate may come more than once.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn page(
         &self,
-        part: Part,
+        segment: Segment,
         after: Option<RowPlace>,
     ) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
-        let scan = part.of(self.client.scan().table_name(self.table));
+        let scan = segment.of(self.client.scan().table_name(self.table));
         let scan = scan.projection_expression("#key").expression_attribute_names("#key", self.attribute);
         let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
         let id = |item: &Item| Some(AggregateId(item.get(self.attribute)?.as_s().ok()?.parse().ok()?));

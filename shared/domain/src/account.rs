@@ -86,11 +86,11 @@ impl Opened {
         self.balance.saturating_add(self.overdraft_limit)
     }
 
-    /// Whether `amount` is money of the account's currency.
+    /// Refuses money of another currency than the account's.
     ///
     /// # Errors
     /// [`Rejection::CurrencyMismatch`].
-    pub fn holds(&self, amount: Amount) -> Result<(), Rejection> {
+    pub fn ensure_currency(&self, amount: Amount) -> Result<(), Rejection> {
         if amount.currency() == self.currency {
             Ok(())
         } else {
@@ -98,7 +98,7 @@ impl Opened {
         }
     }
 
-    fn is_open(&self) -> Result<(), Rejection> {
+    fn ensure_open(&self) -> Result<(), Rejection> {
         match self.status {
             Status::Open => Ok(()),
             Status::Frozen => Err(Rejection::Frozen),
@@ -106,9 +106,9 @@ impl Opened {
         }
     }
 
-    fn takes_in(&self, amount: Amount) -> Result<(), Rejection> {
-        self.is_open()?;
-        self.holds(amount)?;
+    fn ensure_can_receive(&self, amount: Amount) -> Result<(), Rejection> {
+        self.ensure_open()?;
+        self.ensure_currency(amount)?;
         // What is in flight may come back and must find room.
         let in_flight = self.in_flight.values().fold(0, |sum: i64, minor| sum.saturating_add(*minor));
         match self.balance.saturating_add(in_flight).checked_add(amount.minor()) {
@@ -118,15 +118,15 @@ impl Opened {
     }
 
     fn receive(&self, amount: Amount, description: Option<&Description>) -> Vec<AccountEvent> {
-        vec![match self.takes_in(amount) {
+        vec![match self.ensure_can_receive(amount) {
             Ok(()) => AccountEvent::MoneyDeposited { amount, description: description.cloned() },
             Err(rejection) => AccountEvent::DepositRefused { amount, reason: rejection.into() },
         }]
     }
 
-    fn gives_out(&self, amount: Amount) -> Result<(), Rejection> {
-        self.is_open()?;
-        self.holds(amount)?;
+    fn ensure_can_pay(&self, amount: Amount) -> Result<(), Rejection> {
+        self.ensure_open()?;
+        self.ensure_currency(amount)?;
         let available = self.available();
         if amount.minor() > available {
             return Err(Rejection::InsufficientFunds { currency: self.currency, available });
@@ -135,7 +135,7 @@ impl Opened {
     }
 
     fn close(&self) -> Result<Vec<AccountEvent>, Rejection> {
-        self.is_open()?;
+        self.ensure_open()?;
         if self.balance != 0 {
             return Err(Rejection::NotEmpty { currency: self.currency, balance: self.balance });
         }
@@ -149,7 +149,7 @@ impl Opened {
         if self.status == Status::Closed {
             return Err(Rejection::Closed);
         }
-        limit.map_or(Ok(()), |limit| self.holds(limit))?;
+        limit.map_or(Ok(()), |limit| self.ensure_currency(limit))?;
         let minor = limit.map_or(0, Amount::minor);
         if minor == self.overdraft_limit {
             return Ok(vec![]);
@@ -164,7 +164,7 @@ impl Opened {
         if self.in_flight.contains_key(&leg.transaction_id) {
             return vec![];
         }
-        let refusal = match self.gives_out(leg.amount) {
+        let refusal = match self.ensure_can_pay(leg.amount) {
             Ok(()) if self.in_flight.len() >= Account::IN_FLIGHT_MAX => Refusal::TooManyInFlight,
             Ok(()) => return vec![AccountEvent::AccountDebited(leg.clone())],
             Err(rejection) => rejection.into(),
@@ -173,7 +173,7 @@ impl Opened {
     }
 
     fn credit(&self, leg: &Leg) -> Vec<AccountEvent> {
-        vec![match self.takes_in(leg.amount) {
+        vec![match self.ensure_can_receive(leg.amount) {
             Ok(()) => AccountEvent::AccountCredited(leg.clone()),
             Err(rejection) => {
                 AccountEvent::CreditRefused { transaction_id: leg.transaction_id, reason: rejection.into() }
@@ -216,14 +216,14 @@ impl Aggregate for Account {
                 Self::Opened(_) => Err(Rejection::AlreadyOpen),
             },
             AccountCommand::DepositMoney { by, amount, description } => {
-                self.owned_by(by)?.takes_in(*amount)?;
+                self.owned_by(by)?.ensure_can_receive(*amount)?;
                 Ok(vec![AccountEvent::MoneyDeposited { amount: *amount, description: description.clone() }])
             }
-            AccountCommand::ReceiveDeposit { by, amount, description } => {
-                Ok(self.owned_by(by)?.receive(*amount, description.as_ref()))
+            AccountCommand::ReceiveDeposit { owner, amount, description } => {
+                Ok(self.owned_by(owner)?.receive(*amount, description.as_ref()))
             }
             AccountCommand::WithdrawMoney { by, amount, description } => {
-                self.owned_by(by)?.gives_out(*amount)?;
+                self.owned_by(by)?.ensure_can_pay(*amount)?;
                 Ok(vec![AccountEvent::MoneyWithdrawn { amount: *amount, description: description.clone() }])
             }
             AccountCommand::CloseAccount { by } => self.owned_by(by)?.close(),

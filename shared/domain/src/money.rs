@@ -94,7 +94,7 @@ pub struct Amount {
 /// An amount as recorded in events: `{"minor": 1234, "currency": "EUR"}`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Units {
-    #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
+    #[schemars(range(min = 1, max = Amount::MINOR_UNITS_MAX))]
     minor: u64,
     currency: Currency,
 }
@@ -146,14 +146,17 @@ impl Amount {
     /// # Errors
     /// All of [`InvalidAmount`].
     pub fn parse(text: &str, currency: Currency) -> Result<Self, InvalidAmount> {
-        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let digits_only = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let (whole, decimals) = match text.split_once('.') {
+            Some((whole, decimals)) if digits_only(decimals) => (whole, decimals),
+            Some(_) => return Err(InvalidAmount::NotDecimal),
+            None => (text, ""),
+        };
         let padded = whole.len() > 1 && whole.starts_with('0');
-        if !digits_only(whole) || !digits_only(decimals) || padded {
+        if !digits_only(whole) || padded {
             return Err(InvalidAmount::NotDecimal);
         }
         let minor_digits = currency.minor_digits();
-        let decimals = if text.contains('.') { decimals } else { "" };
         let missing = (minor_digits as usize)
             .checked_sub(decimals.len())
             .ok_or(InvalidAmount::TooPrecise { currency, minor_digits })?;

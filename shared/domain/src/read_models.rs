@@ -186,13 +186,34 @@ impl Row for TotalsRow {
         let opened = match &event.data {
             AccountEvent::AccountCreated { .. } => 1,
             AccountEvent::AccountClosed {} => -1,
-            _ => 0,
+            AccountEvent::MoneyDeposited { .. }
+            | AccountEvent::DepositRefused { .. }
+            | AccountEvent::MoneyWithdrawn { .. }
+            | AccountEvent::AccountFrozen {}
+            | AccountEvent::AccountUnfrozen {}
+            | AccountEvent::OverdraftLimitSet { .. }
+            | AccountEvent::AccountDebited(_)
+            | AccountEvent::DebitRefused { .. }
+            | AccountEvent::AccountCredited(_)
+            | AccountEvent::CreditRefused { .. }
+            | AccountEvent::AccountRefunded { .. }
+            | AccountEvent::DebitSettled { .. } => 0,
         };
         let moved = match &event.data {
             AccountEvent::MoneyDeposited { amount, .. }
             | AccountEvent::MoneyWithdrawn { amount, .. }
             | AccountEvent::AccountCredited(Leg { amount, .. }) => amount.minor(),
-            _ => 0,
+            AccountEvent::AccountCreated { .. }
+            | AccountEvent::DepositRefused { .. }
+            | AccountEvent::AccountClosed {}
+            | AccountEvent::AccountFrozen {}
+            | AccountEvent::AccountUnfrozen {}
+            | AccountEvent::OverdraftLimitSet { .. }
+            | AccountEvent::AccountDebited(_)
+            | AccountEvent::DebitRefused { .. }
+            | AccountEvent::CreditRefused { .. }
+            | AccountEvent::AccountRefunded { .. }
+            | AccountEvent::DebitSettled { .. } => 0,
         };
         Some(Self {
             account_id: event.aggregate_id,

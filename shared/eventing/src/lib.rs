@@ -39,5 +39,5 @@ pub use projection::{
     Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, fold, fresh, project,
 };
 pub use publish::{Bus, BusError, Entry, PublishLimits, publish};
-pub use search::{Halving, load_at};
+pub use search::{BinarySearch, load_at};
 pub use store::{AppendError, EventStore, ReadError, Tail};

@@ -6,16 +6,16 @@ use aggregate::{Aggregate, AggregateId, Timestamp, Version};
 use crate::{EventStore, Loaded, ReadError, load};
 
 /// The search for the last version that is early, where every version before an early one is early too. It asks about a
-/// version ([`Halving::version`]) and is told ([`Halving::was_early`]) until it has found it ([`Halving::last_early`]).
+/// version ([`BinarySearch::version`]) and is told ([`BinarySearch::was_early`]) until it has found it ([`BinarySearch::last_early`]).
 #[derive(Debug, Clone)]
-pub struct Halving {
+pub struct BinarySearch {
     /// Known to be early; 0 is before all.
     early: Version,
     /// Known not to be early, or beyond the newest.
     late: Version,
 }
 
-impl Halving {
+impl BinarySearch {
     /// A search from version 1 to `newest`.
     #[must_use]
     pub fn up_to(newest: Version) -> Self {
@@ -28,7 +28,7 @@ impl Halving {
         (self.late - self.early > 1).then(|| self.early + (self.late - self.early) / 2)
     }
 
-    /// Takes in what was seen at [`Halving::version`].
+    /// Takes in what was seen at [`BinarySearch::version`].
     pub fn was_early(&mut self, is_early: bool) {
         match (self.version(), is_early) {
             (Some(version), true) => self.early = version,
@@ -58,7 +58,7 @@ pub async fn load_at<A: Aggregate>(
     if is_early(now.changed_at) {
         return Ok(now);
     }
-    let mut search = Halving::up_to(now.version);
+    let mut search = BinarySearch::up_to(now.version);
     while let Some(version) = search.version() {
         search.was_early(is_early(load::<A>(store, aggregate_id, version).await?.changed_at));
     }
@@ -73,7 +73,7 @@ mod tests {
     fn the_last_early_one_is_found_in_few_steps() {
         for newest in 0..40 {
             for last in 0..=newest {
-                let (mut search, mut steps) = (Halving::up_to(newest), 0);
+                let (mut search, mut steps) = (BinarySearch::up_to(newest), 0);
                 while let Some(version) = search.version() {
                     search.was_early(version <= last);
                     steps += 1;

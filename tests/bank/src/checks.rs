@@ -6,7 +6,7 @@ use std::{
 };
 
 use aggregate::AggregateId;
-use aws::{DynamoEventStore, Part};
+use aws::{DynamoEventStore, Segment};
 use eventing::Commit;
 use ledger::Ledger;
 use serde_json::Value;
@@ -128,7 +128,7 @@ fn scanned(cloud: &Cloud) -> Result<Vec<Commit>, String> {
     runtime.map_err(|error| error.to_string())?.block_on(async {
         let (mut commits, mut after) = (Vec::new(), None);
         loop {
-            let page = store.scan(Part { number: 0, of: 1 }, after).await.map_err(|error| error.to_string())?;
+            let page = store.scan(Segment { number: 0, total: 1 }, after).await.map_err(|error| error.to_string())?;
             for commit in page.commits {
                 commits.push(commit.map_err(|error| error.to_string())?);
             }

@@ -27,9 +27,9 @@ use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
 
 /// A part: its name, how it is measured and how it is printed.
-type Part = (&'static str, fn(&Runtime) -> Value, fn(&Value));
+type Segment = (&'static str, fn(&Runtime) -> Value, fn(&Value));
 
-const PARTS: [Part; 6] = [
+const PARTS: [Segment; 6] = [
     ("commands", |runtime| runtime.block_on(commands::count()), commands::print),
     ("operations", |runtime| runtime.block_on(operations::count()), operations::print),
     ("projection", |runtime| runtime.block_on(projection::measure()), projection::print),

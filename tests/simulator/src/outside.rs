@@ -65,9 +65,9 @@ pub async fn send(services: &Services, request: &Request, mut detail: Value) -> 
     let event_id =
         if is_new { machine.new_id().to_string() } else { request.metadata.correlation_id.as_str().to_owned() };
     if let Ok(deposit) = DepositRequested::parse(&detail) {
-        let (by, amount, description) = (deposit.owner, deposit.amount, deposit.description);
+        let api::Deposit { owner, amount, description, .. } = deposit;
         let mut shared = services.shared();
-        let command = domain::AccountCommand::ReceiveDeposit { by, amount, description };
+        let command = domain::AccountCommand::ReceiveDeposit { owner, amount, description };
         shared.asked.insert((request.id, event_id.clone()), command);
         shared.outside.requests.insert(event_id.clone(), request_id);
     }

@@ -2,8 +2,8 @@ use aggregate::UserId;
 use domain::{AccountCommand, AccountEvent, Amount, Currency, Refusal, Rejection};
 use tests::{check, deposited, eur, opened, owner};
 
-fn receive(by: UserId, amount: Amount) -> AccountCommand {
-    AccountCommand::ReceiveDeposit { by, amount, description: None }
+fn receive(owner: UserId, amount: Amount) -> AccountCommand {
+    AccountCommand::ReceiveDeposit { owner, amount, description: None }
 }
 
 #[test]

@@ -29,7 +29,8 @@ pub enum AccountCommand {
     /// Puts money in that another system brings. A refusal is recorded too: a repetition must not be answered otherwise.
     ReceiveDeposit {
         /// Whose account it must be.
-        by: UserId,
+        #[serde(rename = "by")]
+        owner: UserId,
         /// How much.
         amount: Amount,
         /// What the owner reads beside it.

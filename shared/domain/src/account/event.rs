@@ -137,7 +137,16 @@ impl AccountEvent {
             | Self::MoneyWithdrawn { description, .. }
             | Self::AccountDebited(Leg { description, .. })
             | Self::AccountCredited(Leg { description, .. }) => description.as_ref(),
-            _ => None,
+            Self::AccountCreated { .. }
+            | Self::DepositRefused { .. }
+            | Self::AccountClosed {}
+            | Self::AccountFrozen {}
+            | Self::AccountUnfrozen {}
+            | Self::OverdraftLimitSet { .. }
+            | Self::DebitRefused { .. }
+            | Self::CreditRefused { .. }
+            | Self::AccountRefunded { .. }
+            | Self::DebitSettled { .. } => None,
         }
     }
 
@@ -151,7 +160,14 @@ impl AccountEvent {
             | Self::CreditRefused { transaction_id, .. }
             | Self::AccountRefunded { transaction_id, .. }
             | Self::DebitSettled { transaction_id } => Some(*transaction_id),
-            _ => None,
+            Self::AccountCreated { .. }
+            | Self::MoneyDeposited { .. }
+            | Self::DepositRefused { .. }
+            | Self::MoneyWithdrawn { .. }
+            | Self::AccountClosed {}
+            | Self::AccountFrozen {}
+            | Self::AccountUnfrozen {}
+            | Self::OverdraftLimitSet { .. } => None,
         }
     }
 
