@@ -1,8 +1,10 @@
 //! How AWS's JSON services are asked and answer: the action in a header, JSON in both directions, errors by their type.
 
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::{
+    body::{Body, to_bytes},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 

@@ -3,11 +3,15 @@
 //! A function's binary has the name of its package. It is built with our own profile into our own target folder, so that
 //! `cargo run --release` runs everything in release.
 
-use crate::template::Function;
-use std::env;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
 use tokio::process::Command;
+
+use crate::template::Function;
 
 /// Where `cargo run` leaves the path of cargo itself.
 const CARGO: &str = "CARGO";

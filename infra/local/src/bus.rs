@@ -7,24 +7,29 @@ mod entries;
 #[cfg(test)]
 mod tests;
 
-use crate::aws_json::{self, error, respond};
-use crate::console::{Console, Published, now_ms};
-use crate::deliveries::Deliveries;
-use crate::durable::{Delivery, Durable, Message};
-use crate::names;
-use crate::patterns::Patterns;
-use crate::template::{Rule, Target};
-use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use axum::routing::post;
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+    routing::post,
+};
 pub use entries::Entry;
 use entries::{ENTRIES_MAX, EntryError, Event, PutEvents, REQUEST_BYTES_MAX};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+
+use crate::{
+    aws_json::{self, error, respond},
+    console::{Console, Published, now_ms},
+    deliveries::Deliveries,
+    durable::{Delivery, Durable, Message},
+    names,
+    patterns::Patterns,
+    template::{Rule, Target},
+};
 
 /// The one action that functions need.
 const PUT_EVENTS: &str = "AWSEvents.PutEvents";

@@ -1,31 +1,30 @@
 //! The whole cloud, put together: started in the order in which one part needs another, and stopped.
 
-use crate::binaries::Binaries;
-use crate::bus::Bus;
-use crate::console::{Console, Progress, Screen, counted};
-use crate::data::Data;
-use crate::deliveries::Deliveries;
-use crate::durable::Durable;
-use crate::engine::Engine;
-use crate::gateway::{Authorizer, Gateway, Routes};
-use crate::identity::{self, Identity, Wish};
-use crate::lambda::{Endpoints, LogSink, Pool, Pools};
-use crate::options::Options;
-use crate::policies::{self, Policies};
-use crate::queues::Queues;
-use crate::schedules;
-use crate::secrets::Secrets;
-use crate::stream_table;
-use crate::streams::Mapping;
-use crate::template::{self, Function, StreamMapping, Template};
+use std::{collections::BTreeSet, io::ErrorKind, sync::Arc, time::Duration};
+
 use axum::Router;
-use std::collections::BTreeSet;
-use std::io::ErrorKind;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use crate::{
+    binaries::Binaries,
+    bus::Bus,
+    console::{Console, Progress, Screen, counted},
+    data::Data,
+    deliveries::Deliveries,
+    durable::Durable,
+    engine::Engine,
+    gateway::{Authorizer, Gateway, Routes},
+    identity::{self, Identity, Wish},
+    lambda::{Endpoints, LogSink, Pool, Pools},
+    options::Options,
+    policies::{self, Policies},
+    queues::Queues,
+    schedules,
+    secrets::Secrets,
+    stream_table,
+    streams::Mapping,
+    template::{self, Function, StreamMapping, Template},
+};
 
 /// How often the console looks for what has waited too long.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);

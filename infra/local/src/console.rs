@@ -7,18 +7,21 @@
 mod flows;
 mod start;
 
+use std::{
+    fmt::Display,
+    io::{Stdout, Write, stdout},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
 pub use flows::{Appended, Published};
+use flows::{Flow, Flows, Step};
+use jiff::ZonedDateTime;
 pub use start::{Progress, Screen};
 
 use crate::lambda::{FunctionError, Level, LogLine};
-use anstream::AutoStream;
-use anstyle::{AnsiColor, Style};
-use flows::{Flow, Flows, Step};
-use jiff::ZonedDateTime;
-use std::fmt::Display;
-use std::io::{Stdout, Write, stdout};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();

@@ -2,9 +2,12 @@
 //!
 //! Promises: one local cloud at a time uses a folder, and a reset deletes only files that a local cloud wrote.
 
-use std::fs::{self, File, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
 use uuid::Uuid;
 
 /// The tables.

@@ -4,15 +4,21 @@
 //! delays no other, for waits are spent outside the function's places; what is given up lies in the function's failure
 //! destination, where it has one. Order is not promised.
 
-use crate::console::Console;
-use crate::durable::{Delivery, Durable, Message};
-use crate::lambda::{Event, Failure, FunctionError, Pools, timestamp};
-use crate::names;
-use crate::template::AsyncInvoke;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+
+use crate::{
+    console::Console,
+    durable::{Delivery, Durable, Message},
+    lambda::{Event, Failure, FunctionError, Pools, timestamp},
+    names,
+    template::AsyncInvoke,
+};
 
 /// How long Lambda waits before each retry, a minute being a second here: nobody wants to watch for minutes.
 const RETRY_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];

@@ -4,8 +4,9 @@
 //! Promises: what a function here returned from without an error is on its way to the disk and survives the process. One file,
 //! one connection, one short transaction a call.
 
-use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, params};
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS deliveries (

@@ -4,25 +4,28 @@
 //! is not as the template has it stops the start instead of being changed or deleted. Functions reach the engine over HTTP
 //! with AWS's own SDK; the local cloud itself only reads streams, in process.
 
-use crate::data::Data;
-use crate::stream_table;
-use crate::template::Table;
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use dynoxide::Database;
-use dynoxide::actions::get_records::GetRecordsRequest;
-use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
-use dynoxide::streams::{shard_id, stream_arn};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use std::{future::pending, io};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use dynoxide::{
+    Database,
+    actions::{get_records::GetRecordsRequest, get_shard_iterator::GetShardIteratorRequest},
+    streams::{shard_id, stream_arn},
+};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use serde_json::{Value, json};
-use std::future::pending;
-use std::io;
 use tokio::net::TcpListener;
+
+use crate::{data::Data, stream_table, template::Table};
 
 /// The largest page of a stream (`GetRecords` quota).
 const STREAM_PAGE_RECORDS_MAX: usize = 1000;

@@ -2,7 +2,8 @@
 //!
 //! Promises: routes, payloads (format 2.0), limits and its own answers are those of an HTTP API. Listens on loopback
 //! only. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks (see `identity`),
-//! `/_local/environment` with the variables that lead AWS's tools here, `/_local/permissions` with what functions may do and have done, and, where there is a contract, `/openapi.json` and `/` with a page that shows it.
+//! `/_local/environment` with the variables that lead AWS's tools here, `/_local/permissions` with what functions may do and have done,
+//! and, where there is a contract, `/openapi.json` and `/` with a page that shows it.
 
 mod authorizer;
 mod cors;
@@ -10,27 +11,34 @@ mod request;
 mod response;
 mod routes;
 
-pub use authorizer::Authorizer;
-pub use routes::Routes;
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::console::{Console, Served};
-use crate::identity::{Identity, Wish};
-use crate::lambda::{Event, Failure, PAYLOAD_BYTES_MAX, Pools};
-use crate::names;
-use crate::policies::Policies;
-use crate::template::Cors;
-use axum::body::to_bytes;
-use axum::extract::{ConnectInfo, Path, Query, Request, State};
-use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+pub use authorizer::Authorizer;
+use axum::{
+    Json, Router,
+    body::to_bytes,
+    extract::{ConnectInfo, Path, Query, Request, State},
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+    routing::{get, post},
+};
 use response::message;
+pub use routes::Routes;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+
+use crate::{
+    console::{Console, Served},
+    identity::{Identity, Wish},
+    lambda::{Event, Failure, PAYLOAD_BYTES_MAX, Pools},
+    names,
+    policies::Policies,
+    template::Cors,
+};
 
 /// The largest request (API Gateway quota: 10 MB).
 const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;

@@ -3,16 +3,22 @@
 //! Promises: the key that signs them never leaves the data folder, so a token of this machine is worth nothing elsewhere, and
 //! the template's real issuer is not asked. Whoever reaches the API's port may have any token: this is for trying things.
 
-use crate::template::Authorizer;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, encode};
 use serde::Deserialize;
 use serde_json::json;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+
+use crate::template::Authorizer;
 
 /// API Gateway takes RSA only; the functions never see the difference, and such a key is made in no time.
 pub const ALGORITHM: Algorithm = Algorithm::ES256;

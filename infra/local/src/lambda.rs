@@ -9,13 +9,13 @@ mod pool;
 mod runtime_api;
 mod sandbox;
 
+use std::fmt::{self, Display};
+
+use axum::body::Bytes;
 pub use logs::{Level, LogLine, LogSink};
 pub use pool::{Pool, Pools};
 pub use sandbox::{Endpoints, LAUNCH_COMMAND, launch};
-
-use axum::body::Bytes;
 use serde_json::{Value, json};
-use std::fmt::{self, Display};
 
 /// The largest event and the largest answer of a synchronous invocation (Lambda quota).
 pub const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;

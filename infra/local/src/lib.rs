@@ -29,12 +29,11 @@ mod stream_table;
 mod streams;
 pub mod template;
 
-pub use secrets::Secrets;
+use std::{io, process::ExitCode};
 
 use clap::Parser;
 use options::Options;
-use std::io;
-use std::process::ExitCode;
+pub use secrets::Secrets;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The program.

@@ -1,7 +1,8 @@
 //! The command line.
 
-use clap::Parser;
 use std::path::PathBuf;
+
+use clap::Parser;
 
 /// Runs everything in template.yaml on this machine: the tables, the event bus, the API and every function as its own
 /// process. Nothing leaves the machine, and nothing but Rust is needed.

@@ -51,8 +51,9 @@ fn check(pattern: &Value) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn matching(pattern: &Value, event: &Value) -> bool {
         let mut patterns = Patterns::default();

@@ -7,22 +7,30 @@
 
 mod requests;
 
-use crate::aws_json;
-use crate::console::Console;
-use crate::names;
-use crate::template::{Function, Template};
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
 use iam_rs::{Arn, Context, ContextValue, Decision, IAMPolicy, IAMRequest, PolicyEvaluator, Principal, PrincipalId};
 use requests::Asked;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{
+    aws_json,
+    console::Console,
+    names,
+    template::{Function, Template},
+};
 
 /// The largest request that any service takes: `BatchWriteItem` of DynamoDB (service quota).
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -183,9 +191,10 @@ fn caller(headers: &HeaderMap) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::template;
-    use std::path::Path;
 
     fn of_the_bank() -> Template {
         template::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap()

@@ -3,20 +3,28 @@
 //! Promises: a message that is received stays hidden from others for as long as they said, or until this process ends, and stays
 //! in the queue until it is deleted. Functions and rules put messages in; nobody sends one over this API.
 
-use crate::aws_json::{self, error, respond};
-use crate::durable::{Durable, Waiting};
-use crate::names;
-use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use axum::routing::post;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+    routing::post,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+
+use crate::{
+    aws_json::{self, error, respond},
+    durable::{Durable, Waiting},
+    names,
+};
 
 const BODY_BYTES_MAX: usize = 64 * 1024;
 

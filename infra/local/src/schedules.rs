@@ -3,13 +3,17 @@
 //! Promises: each invocation is a delivery like any other, tried again and parked as the function's template says; one that
 //! is due while the local cloud does not run is left out.
 
-use crate::bus::Entry;
-use crate::console::Console;
-use crate::deliveries::Deliveries;
-use crate::durable::{Delivery, Durable};
-use crate::template::Schedule;
 use std::sync::Arc;
+
 use tokio::time::{Instant, interval_at};
+
+use crate::{
+    bus::Entry,
+    console::Console,
+    deliveries::Deliveries,
+    durable::{Delivery, Durable},
+    template::Schedule,
+};
 
 /// Invokes the function of `schedule` for ever.
 pub async fn run(schedule: Schedule, durable: Arc<Durable>, deliveries: Arc<Deliveries>, console: Arc<Console>) {

@@ -3,21 +3,22 @@
 //! Promises: a secret has one value, from its first reading on, over restarts. Nobody rotates it here, so there is no
 //! previous one.
 
-use crate::aws_json;
-use crate::data::Data;
-use crate::durable::Durable;
-use crate::names;
-use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use axum::routing::post;
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+    routing::post,
+};
 use serde::Deserialize;
 use serde_json::json;
-use std::sync::Arc;
 use tokio::net::TcpListener;
 use uuid::Uuid;
+
+use crate::{aws_json, data::Data, durable::Durable, names};
 
 /// The one action that functions need.
 const GET_SECRET_VALUE: &str = "secretsmanager.GetSecretValue";

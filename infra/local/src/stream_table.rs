@@ -5,10 +5,13 @@
 //! a record either, which AWS does after a day. Both are put right here, through a second connection to the same file, and
 //! nowhere else; the workspace pins the engine's exact version for it.
 
+use std::{
+    sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
 use rusqlite::{Connection, params};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
-use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How long a stream keeps its records (`DynamoDB` Streams).
@@ -94,10 +97,11 @@ fn stored_sequence_number(public: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::data::Data;
     use dynoxide::Database;
     use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::data::Data;
 
     /// How the engine asks for the next sequence number.
     const NEXT_SEQUENCE_NUMBER: &str =

@@ -7,20 +7,22 @@
 mod batch;
 mod record;
 
-use crate::console::Console;
-use crate::durable::{Durable, Message};
-use crate::engine::{Engine, Position};
-use crate::lambda::{Event, Failure, Pool};
-use crate::patterns::Patterns;
-use crate::template::{StartingPosition, StreamMapping};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
 use batch::{Outcome, Part, Plan, outcome, plan};
 use jiff::Timestamp;
 use record::{Record, parts_by_size};
 use serde_json::Value;
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
+
+use crate::{
+    console::Console,
+    durable::{Durable, Message},
+    engine::{Engine, Position},
+    lambda::{Event, Failure, Pool},
+    patterns::Patterns,
+    template::{StartingPosition, StreamMapping},
+};
 
 /// The wait before the first retry; each further one is twice as long. Lambda does not tell its own.
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(100);

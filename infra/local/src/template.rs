@@ -14,17 +14,19 @@ mod reader;
 mod tests;
 mod yaml;
 
-pub use model::{
-    AsyncInvoke, Authorizer, BatchRetry, Cors, Function, Limit, Route, Rule, Schedule, StartingPosition, StreamMapping,
-    Table, Target, Template,
+use std::{
+    fmt::{self, Display},
+    path::Path,
 };
 
 use conditions::Conditions;
 use directory::Directory;
+pub use model::{
+    AsyncInvoke, Authorizer, BatchRetry, Cors, Function, Limit, Route, Rule, Schedule, StartingPosition, StreamMapping,
+    Table, Target, Template,
+};
 use reader::Reader;
 use serde_json::{Map, Value};
-use std::fmt::{self, Display};
-use std::path::Path;
 
 /// The sections that a template may have.
 const SECTIONS: &[&str] = &[

@@ -1,9 +1,10 @@
 //! What EventBridge takes and what it refuses, entry by entry.
 
-use crate::names;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::names;
 
 /// Entries in one request (EventBridge quota).
 pub const ENTRIES_MAX: usize = 10;

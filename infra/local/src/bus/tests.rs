@@ -1,7 +1,7 @@
-use super::*;
-use crate::data::Data;
-use crate::lambda::Pools;
 use axum::body::to_bytes;
+
+use super::*;
+use crate::{data::Data, lambda::Pools};
 
 fn bus() -> (Bus, Arc<Durable>) {
     let durable = Arc::new(Durable::open(&Data::in_memory().cloud_file()).unwrap());

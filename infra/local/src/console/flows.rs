@@ -4,8 +4,9 @@
 //! repeats. An item that carries several events numbers them from its own sort key on. An event that belongs to no write is
 //! a line of its own. Promises: what is never complete is shown after a while; memory is bounded.
 
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
 
 /// How long a line waits for its last step.
 const PATIENCE_MS: i64 = 2_000;
@@ -239,8 +240,9 @@ fn shortened(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn appended(version: u64, types: &[&str]) -> Appended {
         let events: Vec<Value> = types.iter().map(|name| json!({ "M": { "event_type": { "S": name } } })).collect();

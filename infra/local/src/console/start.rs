@@ -1,11 +1,15 @@
 //! The start: what is being done until everything is ready, and then the one screen that says what there is.
 
+use std::{
+    borrow::Cow,
+    io::{IsTerminal, Write, stderr},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
 use super::{BOLD, Console, DIM};
 use crate::template::Route;
-use indicatif::{ProgressBar, ProgressStyle};
-use std::borrow::Cow;
-use std::io::{IsTerminal, Write, stderr};
-use std::time::Duration;
 
 /// How often the spinner turns.
 const SPINNER_INTERVAL: Duration = Duration::from_millis(80);

@@ -4,13 +4,18 @@
 //! audience, in time, with one of the route's scopes; its claims reach the function, and nothing else that a caller sends can
 //! take their place. See "Control access to HTTP APIs with JWT authorizers" in AWS's guide.
 
-use super::response::message;
-use crate::identity::{ALGORITHM, Identity};
-use crate::template::{Authorizer as Settings, Route};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::{
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+};
 use jsonwebtoken::{DecodingKey, Validation, decode};
 use serde_json::{Map, Value, json};
+
+use super::response::message;
+use crate::{
+    identity::{ALGORITHM, Identity},
+    template::{Authorizer as Settings, Route},
+};
 
 /// The authorizer of the API.
 pub struct Authorizer {
@@ -107,10 +112,10 @@ fn text(claim: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
     use super::*;
     use crate::identity::Wish;
-    use base64::Engine;
-    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
     fn settings() -> Settings {
         Settings { issuer: "https://issuer".to_owned(), audience: vec!["api".to_owned()] }

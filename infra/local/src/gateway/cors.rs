@@ -1,10 +1,11 @@
 //! CORS as an HTTP API does it: it answers preflight requests itself, and puts the headers on every answer.
 
-use crate::template::Cors;
+use std::{str::FromStr, time::Duration};
+
 use axum::http::{HeaderName, HeaderValue, Method};
-use std::str::FromStr;
-use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::template::Cors;
 
 /// What does it, for these settings; what is wrong with them.
 pub fn layer(cors: &Cors) -> Result<CorsLayer, String> {

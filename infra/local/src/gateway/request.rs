@@ -1,15 +1,15 @@
 //! From an HTTP request to the event that a function gets: API Gateway's payload format 2.0.
 
-use super::routes::Found;
-use crate::names;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Version, header};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use std::net::SocketAddr;
+
+use axum::http::{HeaderMap, Version, header, request::Parts};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
-use std::net::SocketAddr;
+
+use super::routes::Found;
+use crate::names;
 
 /// The id of the API. AWS makes up ten characters.
 const API_ID: &str = "local";
@@ -119,10 +119,10 @@ fn is_text(content_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::routes::Routes;
-    use super::*;
-    use crate::template::Route;
     use axum::http::Request;
+
+    use super::{super::routes::Routes, *};
+    use crate::template::Route;
 
     fn event(request: Request<&str>) -> Value {
         let (method, path, function) = ("ANY".to_owned(), "/things/{id}".to_owned(), String::new());

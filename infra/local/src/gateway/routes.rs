@@ -3,10 +3,12 @@
 //! As an HTTP API chooses: the most specific path that has the method or `ANY`, a greedy `{proxy+}` after all others, and
 //! `$default` for the rest.
 
-use crate::template::Route;
+use std::collections::{BTreeMap, BTreeSet};
+
 use matchit::Router;
 use percent_encoding::percent_decode_str;
-use std::collections::{BTreeMap, BTreeSet};
+
+use crate::template::Route;
 
 /// Stands for every method without routes of its own.
 const ANY: &str = "ANY";

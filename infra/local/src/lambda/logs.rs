@@ -3,12 +3,15 @@
 //! Promises: every line is in the function's log file, where there is a data folder, and every line reaches whoever watches,
 //! with the level that the function gave it.
 
+use std::{
+    collections::VecDeque,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use serde_json::Value;
-use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 /// A log file longer than this begins anew at the next start.

@@ -4,16 +4,21 @@
 //! that is gone is replaced when the next invocation needs one, and a function that cannot start is tried once for each
 //! invocation and never by itself.
 
-use super::sandbox::{Ended, Endpoints, Sandbox};
-use super::{Event, Failure, FunctionError, LogSink};
-use crate::stream_table::Lookout;
-use crate::template::Function;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
 use axum::body::Bytes;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
+
+use super::{
+    Event, Failure, FunctionError, LogSink,
+    sandbox::{Ended, Endpoints, Sandbox},
+};
+use crate::{stream_table::Lookout, template::Function};
 
 /// How many processes in a row may be found dead with an event in hand before the invocation fails.
 const DELIVERY_ATTEMPTS_MAX: u32 = 5;

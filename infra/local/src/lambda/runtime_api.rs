@@ -3,19 +3,27 @@
 //! Promises: at most one invocation is with the process at a time; an answer counts only for the invocation that is with it.
 //! See "Using the Lambda runtime API for custom runtimes" in AWS's guide.
 
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot, watch},
+    task::JoinHandle,
+};
+
 use super::{Event, FunctionError, PAYLOAD_BYTES_MAX};
-use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::JoinHandle;
 
 /// What a process answered.
 pub type Answer = Result<Bytes, FunctionError>;

@@ -4,20 +4,27 @@
 //! time is up, when it is dropped, and, on Linux, by the kernel when the local cloud dies in whatever way. Elsewhere it ends
 //! when its next request to the runtime API finds nobody.
 
-use super::logs::{Level, LogSink};
-use super::runtime_api::{Init, RuntimeApi};
-use super::{Event, FunctionError};
-use crate::names;
-use crate::template::Function;
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
 use axum::body::Bytes;
-use std::ffi::OsString;
-use std::io;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
-use tokio::process::{Child, Command};
-use tokio::task::JoinHandle;
+use tokio::{
+    process::{Child, Command},
+    task::JoinHandle,
+};
+
+use super::{
+    Event, FunctionError,
+    logs::{Level, LogSink},
+    runtime_api::{Init, RuntimeApi},
+};
+use crate::{names, template::Function};
 
 /// How long a process may take to ask for its first invocation (Lambda's limit for initialisation).
 const INIT_MAX: Duration = Duration::from_secs(10);

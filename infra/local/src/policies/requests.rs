@@ -1,9 +1,11 @@
 //! What a request asks for, in IAM's words: actions on resources ("Actions, resources, and condition keys", service authorization
 //! reference).
 
-use crate::names;
-use serde_json::Value;
 use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::names;
 
 /// An action on a resource, with what the conditions of policies look at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,8 +90,9 @@ fn text(body: &Value, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn what_requests_ask_for() {

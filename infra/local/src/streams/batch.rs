@@ -4,8 +4,9 @@
 //! reported record is where the batch is cut; what cannot be cut any more is retried up to the limit and then given up.
 //! Promises: records are handed over in order; the parts get smaller or their failures more, so with a limit it ends.
 
-use crate::template::BatchRetry;
 use serde_json::Value;
+
+use crate::template::BatchRetry;
 
 /// Records of a batch, by their places, that go to the function together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,10 +88,12 @@ pub fn outcome(answer: &[u8], sequence_numbers: &[&str], from: usize, retry: &Ba
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use serde_json::json;
+
     use super::*;
     use crate::template::Limit;
-    use serde_json::json;
-    use std::collections::VecDeque;
 
     fn policy(reports_item_failures: bool, bisects: bool, retries: u64) -> BatchRetry {
         BatchRetry { reports_item_failures, bisects, retries: Limit::AtMost(retries), record_age_s: Limit::Unlimited }

@@ -1,12 +1,15 @@
 //! Stream records as Lambda hands them to a function, and as it tells of them when they are given up.
 
-use super::batch::Part;
-use crate::console::Appended;
-use crate::engine::Engine;
-use crate::lambda::{PAYLOAD_BYTES_MAX, timestamp};
-use crate::{names, stream_table};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+use super::batch::Part;
+use crate::{
+    console::Appended,
+    engine::Engine,
+    lambda::{PAYLOAD_BYTES_MAX, timestamp},
+    names, stream_table,
+};
 
 /// What is around the records of an event.
 const ENVELOPE_BYTES_MAX: usize = 1024;

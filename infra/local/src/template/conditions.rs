@@ -1,9 +1,12 @@
 //! What the template's conditions choose, with the parameters' defaults: resources that there are, and the branch of every
 //! `Fn::If`. What comes out has no condition in it any more.
 
-use super::intrinsics::{Scope, only_entry};
-use super::{Place, Refused};
 use serde_json::{Map, Value};
+
+use super::{
+    Place, Refused,
+    intrinsics::{Scope, only_entry},
+};
 
 /// Conditions that lead to each other may be so many deep, so that a circle of them ends.
 const DEPTH_MAX: usize = 32;

@@ -3,12 +3,12 @@
 //! Made of every resource's type and name before any property is read, so a reference that leads nowhere is refused where
 //! it stands.
 
-use super::intrinsics::physical_name;
-use super::model::Target;
-use super::{Place, Refused};
-use crate::names;
-use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{Place, Refused, intrinsics::physical_name, model::Target};
+use crate::names;
 
 /// The bus that every AWS account has without asking.
 const DEFAULT_BUS: &str = "default";

@@ -3,9 +3,10 @@
 //! Promises: what is returned holds no intrinsic function any more, and what cannot be resolved is refused by name. Names of
 //! resources may refer to parameters only, so that resolving always ends.
 
+use serde_json::{Map, Value};
+
 use super::{Place, Refused};
 use crate::names;
-use serde_json::{Map, Value};
 
 /// What a reference can lead to: the template's parameters and resources.
 pub struct Scope<'a> {

@@ -1,9 +1,9 @@
 //! The template as the rest of the local cloud sees it: no intrinsic functions, no ARNs, no defaults to remember.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use iam_rs::IAMPolicy;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Everything there is.
 #[derive(Debug, Default)]

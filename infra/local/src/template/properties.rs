@@ -3,12 +3,13 @@
 //! Promises: a property is played, or it stands in a list below with the reason why it makes no difference here, or it is
 //! refused by name. There is no third list.
 
-use super::model::StartingPosition;
+use std::{collections::BTreeMap, time::Duration};
+
 use iam_rs::IAMPolicy;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
-use std::time::Duration;
+
+use super::model::StartingPosition;
 
 /// Of a function: packaging and things that only the console shows.
 pub const FUNCTION_IGNORED: &[&str] = &[

@@ -1,16 +1,22 @@
 //! From the template's JSON to the model: each resource's properties over the global ones, resolved, typed and checked.
 
-use super::directory::Directory;
-use super::intrinsics::{Scope, physical_name};
-use super::model::{
-    AsyncInvoke, Authorizer, BatchRetry, Cors, Function, Limit, Route, Rule, Schedule, StreamMapping, Table, Target,
-    Template,
-};
-use super::{Place, Refused, merge, properties};
-use crate::names;
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+
+use super::{
+    Place, Refused,
+    directory::Directory,
+    intrinsics::{Scope, physical_name},
+    merge,
+    model::{
+        AsyncInvoke, Authorizer, BatchRetry, Cors, Function, Limit, Route, Rule, Schedule, StreamMapping, Table,
+        Target, Template,
+    },
+    properties,
+};
+use crate::names;
 
 /// Where a token is looked for.
 const IDENTITY_SOURCE: &str = "$request.header.Authorization";
