@@ -94,16 +94,13 @@ fn text_values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &
 
 /// Parameters decoded, several of one name joined by commas.
 fn query_parameters(query: &str) -> Value {
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
     let mut parameters: Map<String, Value> = Map::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decode(name), decode(value));
-        let joined = match parameters.get(&name).and_then(Value::as_str) {
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let joined = match parameters.get(&*name).and_then(Value::as_str) {
             Some(before) => format!("{before},{value}"),
-            None => value,
+            None => value.into_owned(),
         };
-        parameters.insert(name, json!(joined));
+        parameters.insert(name.into_owned(), json!(joined));
     }
     Value::Object(parameters)
 }
