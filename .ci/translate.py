@@ -1,6 +1,7 @@
 """template.yaml as CloudFormation has it, by SAM's own translator. Usage: translate.py, which prints it with the parameters' defaults."""
 
 import json
+import logging
 import os
 import pathlib
 
@@ -28,6 +29,8 @@ def translate(bucket, parameters):
             binaries.add(binary)
             resource["Properties"]["CodeUri"] = f"s3://{bucket}/{binary}.zip"
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
+    # It warns that it runs outside of the service, whose switches it cannot read.
+    logging.disable(logging.WARNING)
     return transform(template, parameters, NoManagedPolicies()), binaries
 
 
