@@ -7,7 +7,6 @@ use aws_lambda_events::{
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
 use eventing::{Bus, Entry, Host, measures, publish};
-use lambda_runtime::Error;
 
 /// The source of what the publisher itself has to say; rules for the bank's events do not match it.
 const OWN_SOURCE: &str = "daybook.event-publisher";
@@ -19,7 +18,11 @@ const RECORDS_UNREADABLE: &str = "RecordsUnreadable";
 ///
 /// # Errors
 /// When what is to be said cannot be written as JSON.
-pub async fn handle<B: Bus>(bus: &B, host: &impl Host, event: Event) -> Result<DynamoDbEventResponse, Error> {
+pub async fn handle<B: Bus>(
+    bus: &B,
+    host: &impl Host,
+    event: Event,
+) -> Result<DynamoDbEventResponse, serde_json::Error> {
     let numbers: Vec<_> = event.records.iter().map(|record| record.change.sequence_number.clone()).collect();
     let entries_of = |record| entries_of::<B>(host, record);
     let records = event.records.into_iter().map(entries_of).collect::<Result<Vec<_>, _>>()?;

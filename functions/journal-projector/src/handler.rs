@@ -2,7 +2,6 @@
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use eventing::{Entered, EventStore, Host, JournalTable, ProjectError, enter, measures};
-use lambda_runtime::Error;
 use serde_json::Value;
 
 /// Enters the event.
@@ -14,7 +13,7 @@ pub async fn handle(
     journal: &impl JournalTable,
     host: &impl Host,
     event: &EventBridgeEvent<Value>,
-) -> Result<(), Error> {
+) -> Result<(), ProjectError> {
     let mut event = aws::envelope_of(event)?;
     let (aggregate_id, version) = (event.aggregate_id, event.version);
     // What was too large for the bus is read where it is recorded.

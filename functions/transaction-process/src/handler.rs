@@ -4,11 +4,10 @@ mod process;
 
 use std::{future::Future, time::Duration};
 
-use aggregate::{AggregateId, Timestamp};
+use aggregate::{Timestamp, Unreadable};
 use aws::{CurrentRows, Index, Page, Place};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use eventing::{EventStore, Host, TableError};
-use lambda_runtime::Error;
 use serde_json::Value;
 
 pub use process::{ProcessError, drive};
@@ -38,6 +37,23 @@ const TRANSACTIONS_RESUMED: &str = "TransactionsResumed";
 /// Counter: one that could not be.
 const TRANSACTIONS_STUCK: &str = "TransactionsStuck";
 
+/// Why an invocation fails. Lambda does: try again, and park what stays.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// What the bus has delivered is no event.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// A transaction is not at its end.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Which transactions are under way cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// So many of those that are under way for too long still are.
+    #[error("{0} transactions could not be resumed")]
+    NotResumed(usize),
+}
+
 /// A transaction has just begun.
 ///
 /// # Errors
@@ -47,7 +63,7 @@ pub async fn begun(
     host: &impl Host,
     event: &EventBridgeEvent<Value>,
     deadline: Timestamp,
-) -> Result<(), Error> {
+) -> Result<(), HandleError> {
     let event = aws::envelope_of(event)?;
     let outcome = drive(store, host, event.aggregate_id, deadline).await?;
     let correlation_id = event.metadata.correlation_id.as_str();
@@ -64,18 +80,18 @@ pub async fn sweep(
     host: &impl Host,
     transactions: &impl UnderWay,
     deadline: Timestamp,
-) -> Result<(), Error> {
+) -> Result<(), HandleError> {
     let before = host.now().earlier_by(RESUMED_AFTER).to_string();
     let enough = deadline.earlier_by(LAST_ONE);
-    let mut failed: Vec<AggregateId> = Vec::new();
+    let mut failed = 0;
     let mut after = None;
-    loop {
+    'all: loop {
         let page = transactions.page(after.as_ref()).await?;
         for (_, id) in page.rows.iter().filter(|(created_at, _)| *created_at < before) {
             // The next sweep is a minute away, and what this one has measured is written when it ends.
             if host.now() >= enough {
                 tracing::warn!("more is under way than one sweep resumes");
-                return ended(&failed);
+                break 'all;
             }
             match drive(store, host, *id, deadline).await {
                 Ok(outcome) => {
@@ -85,17 +101,14 @@ pub async fn sweep(
                 Err(error) => {
                     metrics::counter!(TRANSACTIONS_STUCK).increment(1);
                     tracing::error!(transaction_id = %id, error = %eventing::causes(&error), "not resumed");
-                    failed.push(*id);
+                    failed += 1;
                 }
             }
         }
         after = page.next;
         if after.is_none() {
-            return ended(&failed);
+            break;
         }
     }
-}
-
-fn ended(failed: &[AggregateId]) -> Result<(), Error> {
-    if failed.is_empty() { Ok(()) } else { Err(format!("{} transactions could not be resumed", failed.len()).into()) }
+    if failed == 0 { Ok(()) } else { Err(HandleError::NotResumed(failed)) }
 }
