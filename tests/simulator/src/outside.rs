@@ -44,16 +44,23 @@ impl Outside {
         let request = request.expect("I7: an answer to what nobody has asked");
         let answers = self.answers.entry(request.clone()).or_default();
         answers.insert(said);
-        let decisions = answers.iter().filter(|said| !said.contains("not-found")).count();
+        let decisions = answers.iter().filter(|said| is_decision(said)).count();
         assert!(decisions <= 1, "I7: request {request} of another system is answered so and otherwise: {answers:?}");
     }
 
-    /// At rest, every request is answered.
+    /// At rest, every request is answered, and what an account has decided is told.
     pub fn check_complete(&self) {
         for request in self.requests.values() {
-            assert!(self.answers.contains_key(request), "I7: request {request} of another system is never answered");
+            let answers = self.answers.get(request).expect("I7: a request of another system is never answered");
+            let is_told = !self.decided.contains(request) || answers.iter().any(|said| is_decision(said));
+            assert!(is_told, "I7: what was decided on request {request} of another system is never told");
         }
     }
+}
+
+/// Until there is an account, "not found" is all that can be said, and nobody's decision.
+fn is_decision(said: &str) -> bool {
+    !said.contains("not-found")
 }
 
 /// Puts the request's event on the bus, whose rule leads to the function.
