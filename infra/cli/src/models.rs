@@ -22,7 +22,7 @@ pub struct Tables {
 impl Tables {
     /// The tables whose names begin with `prefix`.
     pub fn connect(prefix: &str) -> Result<Self, Error> {
-        let client = aws::dynamodb().map_err(|error| error.to_string())?;
+        let client = aws::dynamodb()?;
         let table = |name: &str| format!("{prefix}{name}");
         Ok(Self {
             store: DynamoEventStore::new(client.clone(), table("events")),

@@ -88,9 +88,12 @@ impl Call {
         self.claim("sub").and_then(|subject| UserId::new(subject).ok()).ok_or_else(Problem::unauthenticated)
     }
 
-    /// Whether the token that the gateway has verified has the scope [`ADMIN_SCOPE`].
+    /// Whether the token that the gateway has verified has the scope [`ADMIN_SCOPE`]: in `scope`, or as some issuers have it in
+    /// `scp`, which may be a list (API Gateway developer guide, "Control access to HTTP APIs with JWT authorizers").
     fn is_admin(&self) -> bool {
-        self.claim("scope").is_some_and(|scopes| scopes.split(' ').any(|scope| scope == ADMIN_SCOPE))
+        let scopes = self.claim("scope").or_else(|| self.claim("scp")).unwrap_or_default();
+        // A list arrives as the text `[one two]`.
+        scopes.trim_matches(['[', ']']).split([' ', ',']).any(|scope| scope == ADMIN_SCOPE)
     }
 
     /// Who reads.
@@ -283,4 +286,37 @@ impl Call {
 
 fn invalid_parameter(name: &'static str, must: &str) -> Problem {
     Problem::invalid_request(&[FieldError::parameter(name, must)])
+}
+
+#[cfg(test)]
+mod tests {
+    use eventing::System;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn call(claims: &Value) -> Call {
+        let event = json!({
+            "version": "2.0", "routeKey": "GET /totals", "rawPath": "/totals", "rawQueryString": "", "headers": {},
+            "requestContext": {
+                "http": { "method": "GET", "path": "/totals", "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": "" },
+                "authorizer": { "jwt": { "claims": claims, "scopes": null } }, "timeEpoch": 0,
+            },
+            "isBase64Encoded": false,
+        });
+        Call::new(lambda_http::request::from_str(&event.to_string()).expect("a request"), &System)
+    }
+
+    #[test]
+    fn an_administrator_is_known_by_scope_or_scp() {
+        for (claims, is_admin) in [
+            (json!({ "sub": "a", "scope": "daybook/read daybook/admin" }), true),
+            (json!({ "sub": "a", "scp": "[daybook/read daybook/admin]" }), true),
+            (json!({ "sub": "a", "scp": "[daybook/administration]" }), false),
+            (json!({ "sub": "a", "scope": "daybook/read", "scp": "daybook/admin" }), false),
+            (json!({ "sub": "a" }), false),
+        ] {
+            assert_eq!(call(&claims).admin_only().is_ok(), is_admin, "{claims}");
+        }
+    }
 }
