@@ -1,6 +1,9 @@
 //! The read models, each with its table and the form of its rows.
 
+use std::time::Duration;
+
 use aws::{Counters, CurrentRows, DynamoEventStore, Journal, Mode, RowHistory};
+use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig};
 use domain::{AccountRow, StatementEntry, TransactionRow};
 
 use crate::{
@@ -19,10 +22,18 @@ pub struct Tables {
     totals: Counters,
 }
 
+/// Nobody waits for an answer as a function's caller does, and much is read at once.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+fn dynamodb() -> Result<Client, aws::ConfigError> {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    Ok(aws::client!(aws_sdk_dynamodb, "AWS_ENDPOINT_URL_DYNAMODB", timeouts))
+}
+
 impl Tables {
     /// The tables whose names begin with `prefix`.
     pub fn connect(prefix: &str) -> Result<Self, Error> {
-        let client = aws::dynamodb()?;
+        let client = dynamodb()?;
         let table = |name: &str| format!("{prefix}{name}");
         Ok(Self {
             store: DynamoEventStore::new(client.clone(), table("events")),

@@ -36,16 +36,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Attempts of one request, the first included.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// A client of the SDK crate `$sdk` that gives up soon enough for its caller to answer; the environment variable `$endpoint` points
-/// it elsewhere than at AWS. Ends the function around it with a [`ConfigError`] where region or credentials are missing.
+/// A client of the SDK crate `$sdk` that gives up soon enough for its caller to answer, or after `$timeouts`; the environment variable
+/// `$endpoint` points it elsewhere than at AWS. Ends the function around it with a [`ConfigError`] where region or credentials are missing.
 #[macro_export]
 macro_rules! client {
-    ($sdk:ident, $endpoint:literal) => {{
+    ($sdk:ident, $endpoint:literal) => {
+        $crate::client!($sdk, $endpoint, $crate::timeouts())
+    };
+    ($sdk:ident, $endpoint:literal, $timeouts:expr) => {{
         let config = $sdk::Config::builder()
             .behavior_version($sdk::config::BehaviorVersion::v2026_01_12())
             .region($sdk::config::Region::new($crate::required("AWS_REGION")?))
             .credentials_provider($crate::credentials()?)
-            .timeout_config($crate::timeouts())
+            .timeout_config($timeouts)
             .retry_config($crate::retries());
         let endpoint = $crate::required($endpoint).ok();
         $sdk::Client::from_conf(endpoint.into_iter().fold(config, |config, url| config.endpoint_url(url)).build())
