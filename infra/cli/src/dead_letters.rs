@@ -127,6 +127,9 @@ impl Redrive<'_> {
         loop {
             let letters = self.queue.receive(HIDDEN_FOR_REDRIVE).await?;
             if letters.is_empty() {
+                if !later.is_empty() {
+                    eprintln!("{} have come since this began, and wait for the next redrive", later.len());
+                }
                 return self.queue.put_back(&later).await;
             }
             for letter in letters.into_iter().filter(|letter| seen.insert(letter.id.clone())) {
