@@ -2,7 +2,7 @@
 
 use aggregate::{Aggregate, AggregateId, Envelope, Row, Timestamp};
 use domain::{Account, AccountEvent, AccountRow, StatementEntry};
-use eventing::{Commit, EventStore, MemoryStore, ProjectError, Projected, RecordedEvent, catch_up, project};
+use eventing::{Commit, EventStore, MemoryStore, ProjectError, Projected, RecordedEvent, catch_up, fresh, project};
 use proptest::prelude::*;
 use tests::{MemoryTable, StillHost, command, deposited, envelopes, opened, owner, withdrawn};
 use uuid::Uuid;
@@ -99,6 +99,19 @@ async fn an_event_that_the_store_does_not_have_is_an_error_and_changes_nothing()
     let outcome = project(&store, &table, &StillHost::default(), &invented).await;
     assert!(matches!(outcome, Err(ProjectError::NoHistory { .. })), "{outcome:?}");
     assert_eq!(table.rows(id).len(), 1);
+}
+
+#[tokio::test]
+async fn a_reader_who_knows_of_a_version_gets_it_from_the_events_where_the_table_lacks_it() {
+    let store = MemoryStore::default();
+    let id = history(&store, &[opened(), deposited(100)], 1).await;
+    let rows: Vec<AccountRow> = fold(&envelopes(&store, id).await);
+    for known in [None, Some(rows[0].clone())] {
+        assert_eq!(fresh(&store, id, known, 2).await.unwrap().as_ref(), rows.last());
+    }
+    // What is known is enough, and nothing is read.
+    assert_eq!(fresh(&store, id, Some(rows[0].clone()), 1).await.unwrap(), Some(rows[0].clone()));
+    assert_eq!(fresh::<AccountRow>(&store, AggregateId(Uuid::nil()), None, 0).await.unwrap(), None);
 }
 
 #[tokio::test]
