@@ -29,7 +29,7 @@ impl UnderWay for CurrentRows {
 
 /// A transaction that is older than this and still under way has lost its event, or the function that drove it.
 const RESUMED_AFTER: Duration = Duration::from_mins(1);
-/// What driving one transaction takes at most, mostly: before that, no other is begun.
+/// Enough for one transaction, nearly always: with less time than this left, none is begun.
 const LAST_ONE: Duration = Duration::from_secs(5);
 
 /// Counter: a transaction that had been under way for too long was brought to its end.
@@ -106,7 +106,7 @@ pub async fn sweep(
             }
         }
         after = page.next;
-        if after.is_none() {
+        if after.is_none() || host.now() >= enough {
             break;
         }
     }

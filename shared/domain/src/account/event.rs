@@ -137,16 +137,7 @@ impl AccountEvent {
             | Self::MoneyWithdrawn { description, .. }
             | Self::AccountDebited(Leg { description, .. })
             | Self::AccountCredited(Leg { description, .. }) => description.as_ref(),
-            Self::AccountCreated { .. }
-            | Self::DepositRefused { .. }
-            | Self::AccountClosed {}
-            | Self::AccountFrozen {}
-            | Self::AccountUnfrozen {}
-            | Self::OverdraftLimitSet { .. }
-            | Self::DebitRefused { .. }
-            | Self::CreditRefused { .. }
-            | Self::AccountRefunded { .. }
-            | Self::DebitSettled { .. } => None,
+            _ => None,
         }
     }
 
@@ -160,14 +151,7 @@ impl AccountEvent {
             | Self::CreditRefused { transaction_id, .. }
             | Self::AccountRefunded { transaction_id, .. }
             | Self::DebitSettled { transaction_id } => Some(*transaction_id),
-            Self::AccountCreated { .. }
-            | Self::MoneyDeposited { .. }
-            | Self::DepositRefused { .. }
-            | Self::MoneyWithdrawn { .. }
-            | Self::AccountClosed {}
-            | Self::AccountFrozen {}
-            | Self::AccountUnfrozen {}
-            | Self::OverdraftLimitSet { .. } => None,
+            _ => None,
         }
     }
 
