@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long everything may take to come to rest: clients are faster than what follows from their commands, and a long run leaves much.
-const PATIENCE: Duration = Duration::from_hours(1);
+const PATIENCE: Duration = Duration::from_hours(2);
 /// How long the local cloud runs at most while everything comes to rest.
 const RESTART_AFTER: Duration = Duration::from_mins(1);
 /// Acknowledged commands that are sent once more, at most.
