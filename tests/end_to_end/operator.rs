@@ -243,6 +243,31 @@ async fn an_entry_that_the_journal_lacks_enters_where_readers_find_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn entries_that_the_journal_has_besides_those_of_its_events_are_found_and_taken_out() {
+    let cloud = Cloud::start();
+    let (operator, client) = (Operator::of(&cloud), dynamodb(&cloud.url_of("DynamoDB")));
+    traffic(&cloud, 3, 0);
+    operator.settled();
+    let live = dump(&client, "journal").await;
+    let entries = client.scan().table_name("journal").send().await.unwrap().items.unwrap();
+    // The same event a second time; and one that is recorded nowhere, at a place of its own.
+    let twice = entries[0].clone();
+    let mut unknown = entries[1].clone();
+    if let Some(AttributeValue::M(event)) = unknown.get_mut("event") {
+        let id = uuid::Uuid::now_v7().to_string();
+        event.insert("event_id".to_owned(), AttributeValue::S(id));
+    }
+    for (second, mut entry) in [("2100-01-01T00:00:00Z", twice), ("2100-01-01T00:00:01Z", unknown)] {
+        entry.insert("position".to_owned(), AttributeValue::S(second.to_owned()));
+        client.put_item().table_name("journal").set_item(Some(entry)).send().await.unwrap();
+    }
+    let extra = BTreeMap::from([("extra".to_owned(), 2)]);
+    assert_eq!(operator.kinds(&["verify", "journal"]), (Some(1), extra.clone()));
+    assert_eq!(operator.kinds(&["verify", "journal", "--repair"]), (Some(0), extra));
+    assert_eq!(dump(&client, "journal").await, live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_can_be_published_again() {
     let cloud = Cloud::start();
     let (operator, client) = (Operator::of(&cloud), dynamodb(&cloud.url_of("DynamoDB")));

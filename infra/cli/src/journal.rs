@@ -1,81 +1,154 @@
 //! The journal, which has an entry of every event.
 
-use std::cell::RefCell;
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+};
 
+use aggregate::{AggregateId, Envelope};
 use aws::{DynamoEventStore, Finding, Journal, Kind, Mode, Segment};
-use eventing::{Commit, EventStore, Host, System};
+use eventing::{Commit, EventStore, Host, Position, ReadError, System};
 use futures_util::{StreamExt, future::try_join_all, stream};
 
 use crate::{
     Error, Scan,
-    histories::{self, History},
+    histories::{History, Seen},
     report::{Model, Report},
     rows::ON_ITS_WAY,
 };
 
-/// Compares all entries. Into an empty journal events enter at their own time, for nobody has read it yet; into any other one at the
-/// time when they come, for readers may have passed their own.
-pub async fn compare(store: &DynamoEventStore, journal: &Journal, mode: Mode, scan: Scan) -> Result<Report, Error> {
-    let begins = mode == Mode::Repair && journal.is_empty().await?;
-    let (compared, findings) = (RefCell::new(0), RefCell::new(Vec::new()));
-    let compare = async |history: History| {
-        for event in history.commits.iter().flat_map(Commit::envelopes) {
-            let now = if begins { event.created_at } else { System.now() };
-            let found = journal.compare(&event, now, mode).await?;
-            findings.borrow_mut().extend(found.map(|found| (found, event)));
-            *compared.borrow_mut() += 1;
-        }
-        Ok::<(), Error>(())
-    };
-    // Whether it began empty is not to be seen any more in a second run, so this one begins anew each time.
-    let bookmark = (mode == Mode::Repair && !begins).then_some("journal");
-    let seen = histories::each(store, bookmark, "journal", scan, compare).await?;
-    let mut report = Report::new(Model::Journal, seen);
-    report.compared = compared.into_inner();
-    let findings = findings.into_inner();
-    if findings.iter().any(|(finding, _)| !finding.repaired && finding.kind == Kind::Missing) {
-        System.sleep(ON_ITS_WAY).await;
-    }
-    for (finding, event) in findings {
-        let still = if finding.repaired { Some(finding) } else { journal.compare(&event, System.now(), mode).await? };
-        report.findings.extend(still);
-    }
-    let extra = (0..scan.segments).map(|number| extra(store, journal, Segment { number, total: scan.segments }, mode));
-    report.findings.extend(try_join_all(extra).await?.into_iter().flatten());
-    report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
-    Ok(report)
+/// Entries of one segment that are looked at side by side.
+const AT_ONCE: usize = 8;
+
+/// The comparison of all entries. Into an empty journal events enter at their own time, for nobody has read it yet; into any other
+/// one at the time when they come, for readers may have passed their own.
+pub struct Comparison<'a> {
+    store: &'a DynamoEventStore,
+    journal: &'a Journal,
+    mode: Mode,
+    begins: bool,
+    compared: Cell<u64>,
+    findings: RefCell<Vec<(Finding, Envelope)>>,
+    /// How many events of each aggregate have their entries.
+    entered: RefCell<BTreeMap<AggregateId, u64>>,
 }
 
-/// Entries of events that are not recorded.
-async fn extra(
-    store: &DynamoEventStore,
-    journal: &Journal,
-    segment: Segment,
-    mode: Mode,
-) -> Result<Vec<Finding>, Error> {
-    const AT_ONCE: usize = 8;
-    let (mut findings, mut after) = (Vec::new(), None);
-    loop {
-        let (entries, next) = journal.events(segment, after).await?;
-        let looks = stream::iter(entries).map(async |(position, event)| {
-            let recorded = store.read(event.aggregate_id, event.version, 1).await?;
-            if recorded.iter().flat_map(Commit::envelopes).any(|other| other.event_id == event.event_id) {
-                return Ok(None);
+impl<'a> Comparison<'a> {
+    pub async fn begin(store: &'a DynamoEventStore, journal: &'a Journal, mode: Mode) -> Result<Self, Error> {
+        let begins = mode == Mode::Repair && journal.is_empty().await?;
+        let (findings, entered) = (RefCell::default(), RefCell::default());
+        Ok(Self { store, journal, mode, begins, compared: Cell::new(0), findings, entered })
+    }
+
+    /// Whether there was nothing in the journal. That is not to be seen any more in a second run, so this one begins anew each time.
+    pub fn begins(&self) -> bool {
+        self.begins
+    }
+
+    /// Compares the entries of one aggregate.
+    pub async fn history(&self, history: &History) -> Result<(), Error> {
+        for event in history.commits.iter().flat_map(Commit::envelopes) {
+            let now = if self.begins { event.created_at } else { System.now() };
+            let found = self.journal.compare(&event, now, self.mode).await?;
+            if found.as_ref().is_none_or(|finding| finding.repaired) {
+                *self.entered.borrow_mut().entry(history.aggregate_id).or_default() += 1;
             }
-            let repaired = mode == Mode::Repair;
-            if repaired {
-                journal.remove(&event, &position).await?;
+            self.findings.borrow_mut().extend(found.map(|found| (found, event)));
+            self.compared.update(|compared| compared + 1);
+        }
+        Ok(())
+    }
+
+    /// What all of it has come to.
+    pub async fn report(self, seen: Seen, scan: Scan) -> Result<Report, Error> {
+        let mut report = Report::new(Model::Journal, seen);
+        report.compared = self.compared.get();
+        let findings = self.findings.take();
+        if findings.iter().any(|(finding, _)| !finding.repaired && finding.kind == Kind::Missing) {
+            System.sleep(ON_ITS_WAY).await;
+        }
+        for (finding, event) in findings {
+            let still = if finding.repaired {
+                Some(finding)
+            } else {
+                self.journal.compare(&event, System.now(), self.mode).await?
+            };
+            report.findings.extend(still);
+        }
+        report.findings.extend(self.extra(scan).await?);
+        report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
+        Ok(report)
+    }
+
+    /// Entries that no event led to, or that an event has besides its own. Where an aggregate has as many entries as events that were
+    /// found to have theirs, there is none of those; so only the entries of other aggregates are looked at.
+    async fn extra(&self, scan: Scan) -> Result<Vec<Finding>, Error> {
+        let counts: RefCell<BTreeMap<AggregateId, u64>> = RefCell::default();
+        let count = async |_, event: Envelope| {
+            *counts.borrow_mut().entry(event.aggregate_id).or_default() += 1;
+            Ok(())
+        };
+        self.each(scan, count).await?;
+        let (entered, counts) = (self.entered.take(), counts.into_inner().into_iter());
+        let suspects: BTreeSet<AggregateId> =
+            counts.filter(|(id, count)| entered.get(id) != Some(count)).map(|(id, _)| id).collect();
+        let findings: RefCell<Vec<Finding>> = RefCell::default();
+        let look = async |position, event: Envelope| {
+            if suspects.contains(&event.aggregate_id) && !self.belongs(&position, &event).await? {
+                let extra = self.extra_entry(&position, &event).await?;
+                findings.borrow_mut().push(extra);
             }
-            let (aggregate_id, version) = (event.aggregate_id, event.version);
-            Ok::<_, Error>(Some(Finding { aggregate_id, version, kind: Kind::Extra, repaired }))
-        });
-        let mut looks = looks.buffer_unordered(AT_ONCE);
-        while let Some(found) = looks.next().await {
-            findings.extend(found?);
+            Ok(())
+        };
+        if !suspects.is_empty() {
+            self.each(scan, look).await?;
         }
-        after = next;
-        if after.is_none() {
-            return Ok(findings);
+        Ok(findings.into_inner())
+    }
+
+    async fn extra_entry(&self, position: &Position, event: &Envelope) -> Result<Finding, Error> {
+        let repaired = self.mode == Mode::Repair;
+        if repaired {
+            self.journal.remove(event, position).await?;
         }
+        Ok(Finding { aggregate_id: event.aggregate_id, version: event.version, kind: Kind::Extra, repaired })
+    }
+
+    /// Whether a recorded event has its entry at this position.
+    async fn belongs(&self, position: &Position, event: &Envelope) -> Result<bool, Error> {
+        let recorded = match self.store.read(event.aggregate_id, event.version, 1).await {
+            Ok(commits) => commits,
+            // Found on the way through the events.
+            Err(ReadError::Corrupt(_)) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        };
+        match recorded.iter().flat_map(Commit::envelopes).find(|other| other.event_id == event.event_id) {
+            Some(recorded) => Ok(self.journal.place(&recorded).await? == *position),
+            None => Ok(false),
+        }
+    }
+
+    /// Hands every entry to `work`.
+    async fn each<F: Future<Output = Result<(), Error>>>(
+        &self,
+        scan: Scan,
+        work: impl Fn(Position, Envelope) -> F,
+    ) -> Result<(), Error> {
+        let segment = async |number| {
+            let (segment, mut after) = (Segment { number, total: scan.segments }, None);
+            loop {
+                let (entries, next) = self.journal.events(segment, after).await?;
+                let mut works =
+                    stream::iter(entries).map(|(position, event)| work(position, event)).buffer_unordered(AT_ONCE);
+                while let Some(outcome) = works.next().await {
+                    outcome?;
+                }
+                after = next;
+                if after.is_none() {
+                    return Ok::<_, Error>(());
+                }
+            }
+        };
+        try_join_all((0..scan.segments).map(segment)).await.map(drop)
     }
 }

@@ -25,7 +25,6 @@ mod totals;
 use std::process::ExitCode;
 
 use aggregate::Timestamp;
-use aws::Mode;
 use clap::{Parser, Subcommand};
 use report::{Model, Report};
 use serde::Serialize;
@@ -97,7 +96,7 @@ struct Scan {
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Whether what was looked at is as it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Well,
     NotWell,
@@ -125,23 +124,20 @@ async fn run(options: &Options) -> Result<Verdict, Error> {
     let tables = models::Tables::connect(&options.table_prefix)?;
     match &options.command {
         Command::Verify { models, repair, scan } => {
-            let mode = if *repair { Mode::Repair } else { Mode::Verify };
             let models = if models.is_empty() { Model::all() } else { models.clone() };
             let mut verdict = Verdict::Well;
-            for model in models {
-                let report = tables.verify(model, mode, *scan).await?;
-                options.tell(&report, &report.in_words());
-                if !report.is_well() {
-                    verdict = Verdict::NotWell;
+            if *repair {
+                for model in models {
+                    verdict = verdict.max(options.report(&tables.repair(model, *scan).await?));
+                }
+            } else {
+                for report in tables.verify(&models, *scan).await? {
+                    verdict = verdict.max(options.report(&report));
                 }
             }
             Ok(verdict)
         }
-        Command::Rebuild { model, scan } => {
-            let report: Report = tables.rebuild(*model, *scan).await?;
-            options.tell(&report, &report.in_words());
-            Ok(if report.is_well() { Verdict::Well } else { Verdict::NotWell })
-        }
+        Command::Rebuild { model, scan } => Ok(options.report(&tables.rebuild(*model, *scan).await?)),
         Command::Republish { which, event_bus, scan } => {
             let published = republish::run(&tables.store, event_bus, which, *scan).await?;
             options.tell(&published, &format!("{} events published", published.events));
@@ -152,6 +148,12 @@ async fn run(options: &Options) -> Result<Verdict, Error> {
 }
 
 impl Options {
+    /// Tells what a read model has come to.
+    fn report(&self, report: &Report) -> Verdict {
+        self.tell(report, &report.in_words());
+        if report.is_well() { Verdict::Well } else { Verdict::NotWell }
+    }
+
     /// Tells an answer, in words or as one line of JSON.
     fn tell(&self, json: &impl Serialize, words: &str) {
         match serde_json::to_string(json) {

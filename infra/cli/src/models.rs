@@ -5,9 +5,12 @@ use std::time::Duration;
 use aws::{Counters, CurrentRows, DynamoEventStore, Journal, Mode, RowHistory};
 use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig};
 use domain::{AccountRow, StatementEntry, TransactionRow};
+use futures_util::future::try_join_all;
 
 use crate::{
-    Error, Scan, journal,
+    Error, Scan,
+    histories::{self, History, Seen},
+    journal,
     report::{Model, Report},
     rows, totals,
 };
@@ -45,25 +48,84 @@ impl Tables {
         })
     }
 
-    /// Compares a read model with the events, and puts right what differs where that is wanted.
-    pub async fn verify(&self, model: Model, mode: Mode, scan: Scan) -> Result<Report, Error> {
-        match model {
-            Model::Accounts => rows::compare::<AccountRow>(&self.store, &self.accounts, model, mode, scan).await,
-            Model::Statement => rows::compare::<StatementEntry>(&self.store, &self.statement, model, mode, scan).await,
-            Model::Transactions => {
-                rows::compare::<TransactionRow>(&self.store, &self.transactions, model, mode, scan).await
+    /// Compares read models with the events, which are read once for all of them.
+    pub async fn verify(&self, models: &[Model], scan: Scan) -> Result<Vec<Report>, Error> {
+        let comparisons = try_join_all(models.iter().map(|model| self.begin(*model, Mode::Verify))).await?;
+        let label = models.iter().map(|model| model.label()).collect::<Vec<_>>().join(", ");
+        let compare = async |history: History| {
+            for comparison in &comparisons {
+                comparison.history(&history).await?;
             }
-            Model::Journal => journal::compare(&self.store, &self.journal, mode, scan).await,
-            Model::Totals if mode == Mode::Verify => totals::verify(&self.store, &self.totals, scan).await,
-            Model::Totals => totals::repair(&self.store, &self.totals, scan).await,
+            Ok(())
+        };
+        let seen = histories::each(&self.store, None, &label, scan, compare).await?;
+        let mut reports = Vec::new();
+        for (comparison, model) in comparisons.into_iter().zip(models) {
+            reports.push(self.report(comparison, *model, seen, scan).await?);
         }
+        Ok(reports)
+    }
+
+    /// Compares a read model with the events, and puts right what differs.
+    pub async fn repair(&self, model: Model, scan: Scan) -> Result<Report, Error> {
+        if model == Model::Totals {
+            return totals::repair(&self.store, &self.totals, scan).await;
+        }
+        let (comparison, label) = (self.begin(model, Mode::Repair).await?, model.label());
+        let begins = matches!(&comparison, Comparison::Journal(journal) if journal.begins());
+        let bookmark = (!begins).then_some(label.as_str());
+        let compare = async |history: History| comparison.history(&history).await;
+        let seen = histories::each(&self.store, bookmark, &label, scan, compare).await?;
+        self.report(comparison, model, seen, scan).await
     }
 
     /// Makes a read model anew: sums beside the old ones, anything else row by row in its place.
     pub async fn rebuild(&self, model: Model, scan: Scan) -> Result<Report, Error> {
         match model {
             Model::Totals => totals::rebuild(&self.store, &self.totals, scan).await,
-            _ => self.verify(model, Mode::Repair, scan).await,
+            _ => self.repair(model, scan).await,
+        }
+    }
+
+    async fn begin(&self, model: Model, mode: Mode) -> Result<Comparison<'_>, Error> {
+        let store = &self.store;
+        Ok(match model {
+            Model::Accounts => Comparison::Accounts(rows::Comparison::new(store, &self.accounts, mode)),
+            Model::Statement => Comparison::Statement(rows::Comparison::new(store, &self.statement, mode)),
+            Model::Transactions => Comparison::Transactions(rows::Comparison::new(store, &self.transactions, mode)),
+            Model::Journal => Comparison::Journal(journal::Comparison::begin(store, &self.journal, mode).await?),
+            Model::Totals => Comparison::Totals(totals::Look::begin(store, &self.totals).await?),
+        })
+    }
+
+    async fn report(&self, comparison: Comparison<'_>, model: Model, seen: Seen, scan: Scan) -> Result<Report, Error> {
+        match comparison {
+            Comparison::Accounts(rows) => rows.report(model, seen, scan).await,
+            Comparison::Statement(rows) => rows.report(model, seen, scan).await,
+            Comparison::Transactions(rows) => rows.report(model, seen, scan).await,
+            Comparison::Journal(journal) => journal.report(seen, scan).await,
+            Comparison::Totals(look) => totals::confirm(&self.store, &self.totals, scan, look.report(seen)).await,
+        }
+    }
+}
+
+/// A read model's comparison with the events, one history after the other.
+enum Comparison<'a> {
+    Accounts(rows::Comparison<'a, AccountRow, CurrentRows>),
+    Statement(rows::Comparison<'a, StatementEntry, RowHistory>),
+    Transactions(rows::Comparison<'a, TransactionRow, CurrentRows>),
+    Journal(journal::Comparison<'a>),
+    Totals(totals::Look<'a>),
+}
+
+impl Comparison<'_> {
+    async fn history(&self, history: &History) -> Result<(), Error> {
+        match self {
+            Self::Accounts(rows) => rows.history(history).await,
+            Self::Statement(rows) => rows.history(history).await,
+            Self::Transactions(rows) => rows.history(history).await,
+            Self::Journal(journal) => journal.history(history).await,
+            Self::Totals(look) => look.history(history).await,
         }
     }
 }

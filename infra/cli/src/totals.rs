@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -22,89 +22,118 @@ use crate::{
 /// Looks at sums that are not read at one moment: a difference counts only if it is there twice in the same way.
 const LOOKS_MAX: u32 = 4;
 
-/// Compares every account's row and every sum with the events.
-pub async fn verify(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
-    let mut last: Option<Report> = None;
-    for _ in 0..LOOKS_MAX {
-        let report = look(store, table, scan).await?;
-        if report.is_well()
-            || last.is_some_and(|last| last.findings == report.findings && last.counters == report.counters)
-        {
-            return Ok(report);
-        }
-        last = Some(report);
-        System.sleep(GENERATION_KEPT).await;
-    }
-    Err("so much goes on that the totals never stood still; try again at a quieter time, or rebuild them".into())
+/// Sums by their place: the group with its shard, and what is counted.
+type Sums = BTreeMap<(String, String), BTreeMap<String, i128>>;
+
+/// One look at every account's row and every sum, compared with the events.
+pub struct Look<'a> {
+    store: &'a DynamoEventStore,
+    contents: Contents,
+    sums: RefCell<Sums>,
+    compared: RefCell<BTreeSet<AggregateId>>,
+    findings: RefCell<Vec<Finding>>,
 }
 
-/// Rebuilds the totals where anything differs.
-pub async fn repair(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
-    let before = verify(store, table, scan).await?;
-    if before.is_well() {
-        return Ok(before);
+impl<'a> Look<'a> {
+    /// Begins with what the table has: the events are read after it, so that they have whatever it has.
+    pub async fn begin(store: &'a DynamoEventStore, table: &Counters) -> Result<Self, Error> {
+        let (compared, findings) = (RefCell::default(), RefCell::default());
+        Ok(Self { store, contents: table.contents().await?, sums: RefCell::default(), compared, findings })
     }
-    rebuild(store, table, scan).await?;
-    let mut after = verify(store, table, scan).await?;
-    after.findings.extend(before.findings.into_iter().map(|finding| Finding { repaired: true, ..finding }));
-    Ok(after)
-}
 
-async fn look(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
-    let contents = table.contents().await?;
-    let sums: RefCell<BTreeMap<(String, String), BTreeMap<String, i128>>> = RefCell::default();
-    let (compared, findings) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
-    let add = async |history: History| {
-        let (aggregate_id, newest) = (history.aggregate_id, history.newest());
-        let rows = match rows_of::<TotalsRow>(store, history).await {
+    /// Compares one account's row, and adds what the sums have of it.
+    pub async fn history(&self, history: &History) -> Result<(), Error> {
+        let aggregate_id = history.aggregate_id;
+        let finding = match rows_of::<TotalsRow>(self.store, history).await {
             Ok(None) => return Ok(()),
-            Ok(Some(rows)) => rows,
-            Err(error) => {
-                findings.borrow_mut().push(unreadable(aggregate_id, newest, error)?);
-                compared.borrow_mut().push(aggregate_id);
-                return Ok(());
-            }
+            Ok(Some(rows)) => self.add(aggregate_id, &rows),
+            Err(error) => Some(unreadable(aggregate_id, history.newest(), error)?),
         };
-        let version = contents.version(aggregate_id);
+        self.findings.borrow_mut().extend(finding);
+        self.compared.borrow_mut().insert(aggregate_id);
+        Ok(())
+    }
+
+    fn add(&self, aggregate_id: AggregateId, rows: &[TotalsRow]) -> Option<Finding> {
+        let version = self.contents.version(aggregate_id);
         let counted = rows.iter().take_while(|row| row.version() <= version);
-        let mut sums = sums.borrow_mut();
+        let mut sums = self.sums.borrow_mut();
         for addition in counted.clone().flat_map(Tally::additions) {
             let counts = sums.entry(Contents::place(aggregate_id, &addition)).or_default();
             *counts.entry(addition.counter.to_owned()).or_default() += i128::from(addition.amount);
         }
         let newest = rows.last().map_or(0, Row::version);
         let kind = match counted.last() {
-            Some(row) if row.version() != version || !contents.has(row) => Some(Kind::Different),
-            Some(_) if version < newest => Some(Kind::Behind),
-            Some(_) => None,
-            None => Some(Kind::Missing),
+            Some(row) if row.version() != version || !self.contents.has(row) => Kind::Different,
+            Some(_) if version < newest => Kind::Behind,
+            Some(_) => return None,
+            None => Kind::Missing,
         };
-        let finding = kind.map(|kind| Finding { aggregate_id, version: newest, kind, repaired: false });
-        findings.borrow_mut().extend(finding);
-        compared.borrow_mut().push(aggregate_id);
-        Ok::<(), Error>(())
-    };
-    let seen = histories::each(store, None, "totals", scan, add).await?;
-    let mut report = Report::new(Model::Totals, seen);
-    let mut compared = compared.into_inner();
-    compared.sort_unstable();
-    report.findings = findings.into_inner();
-    let extra = contents.aggregates().filter(|id| compared.binary_search(id).is_err());
-    report.findings.extend(extra.map(|aggregate_id| Finding {
-        aggregate_id,
-        version: contents.version(aggregate_id),
-        kind: Kind::Extra,
-        repaired: false,
-    }));
-    report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
-    report.compared = compared.len() as u64;
-    report.counters = differences(&contents, &sums.into_inner());
-    Ok(report)
+        Some(Finding { aggregate_id, version: newest, kind, repaired: false })
+    }
+
+    /// What this look has come to.
+    pub fn report(self, seen: Seen) -> Report {
+        let (contents, compared) = (self.contents, self.compared.into_inner());
+        let mut report = Report::new(Model::Totals, seen);
+        report.findings = self.findings.into_inner();
+        let extra = contents.aggregates().filter(|id| !compared.contains(id));
+        report.findings.extend(extra.map(|aggregate_id| Finding {
+            aggregate_id,
+            version: contents.version(aggregate_id),
+            kind: Kind::Extra,
+            repaired: false,
+        }));
+        report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
+        report.compared = compared.len() as u64;
+        report.counters = differences(&contents, &self.sums.into_inner());
+        report
+    }
+}
+
+/// Looks until all is well, or differs twice in the same way; `first` is what was seen already.
+pub async fn confirm(store: &DynamoEventStore, table: &Counters, scan: Scan, first: Report) -> Result<Report, Error> {
+    let mut last = first;
+    for _ in 1..LOOKS_MAX {
+        if last.is_well() {
+            return Ok(last);
+        }
+        System.sleep(GENERATION_KEPT).await;
+        let report = look(store, table, scan).await?;
+        if last.findings == report.findings && last.counters == report.counters {
+            return Ok(report);
+        }
+        last = report;
+    }
+    if last.is_well() {
+        return Ok(last);
+    }
+    Err("so much goes on that the totals never stood still; try again at a quieter time, or rebuild them".into())
+}
+
+async fn look(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
+    let look = Look::begin(store, table).await?;
+    let seen = histories::each(store, None, "totals", scan, async |history: History| look.history(&history).await);
+    let seen = seen.await?;
+    Ok(look.report(seen))
+}
+
+/// Rebuilds the totals where anything differs.
+pub async fn repair(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
+    let verify = async || confirm(store, table, scan, look(store, table, scan).await?).await;
+    let before = verify().await?;
+    if before.is_well() {
+        return Ok(before);
+    }
+    rebuild(store, table, scan).await?;
+    let mut after = verify().await?;
+    after.findings.extend(before.findings.into_iter().map(|finding| Finding { repaired: true, ..finding }));
+    Ok(after)
 }
 
 /// The counters that are not what they should be. One that is missing is zero.
-fn differences(contents: &Contents, sums: &BTreeMap<(String, String), BTreeMap<String, i128>>) -> Vec<CounterFinding> {
-    let names = |counts: &BTreeMap<(String, String), BTreeMap<String, i128>>| {
+fn differences(contents: &Contents, sums: &Sums) -> Vec<CounterFinding> {
+    let names = |counts: &Sums| {
         let names =
             counts.iter().flat_map(|(place, counts)| counts.keys().map(move |name| (place.clone(), name.clone())));
         names.collect::<Vec<_>>()
@@ -112,10 +141,9 @@ fn differences(contents: &Contents, sums: &BTreeMap<(String, String), BTreeMap<S
     let mut all = [names(&contents.counters), names(sums)].concat();
     all.sort();
     all.dedup();
-    let value =
-        |counts: &BTreeMap<(String, String), BTreeMap<String, i128>>, place: &(String, String), name: &String| {
-            counts.get(place).and_then(|counts| counts.get(name)).copied().unwrap_or_default()
-        };
+    let value = |counts: &Sums, place: &(String, String), name: &String| {
+        counts.get(place).and_then(|counts| counts.get(name)).copied().unwrap_or_default()
+    };
     let finding = |(place, counter): ((String, String), String)| {
         let (is, should_be) = (value(&contents.counters, &place, &counter), value(sums, &place, &counter));
         let (group, of) = place;
@@ -163,7 +191,7 @@ async fn build(store: &DynamoEventStore, table: &Counters, name: &str, scan: Sca
     let work = async |history: History| {
         let aggregate_id = history.aggregate_id;
         // One that cannot be read ends this: sums without it would be wrong.
-        let Some(rows) = rows_of::<TotalsRow>(store, history).await? else { return Ok(()) };
+        let Some(rows) = rows_of::<TotalsRow>(store, &history).await? else { return Ok(()) };
         compared.set(compared.get() + 1);
         bring_up(table, aggregate_id, &rows).await
     };

@@ -254,6 +254,15 @@ impl Journal {
         Ok(Some(Finding { aggregate_id, version, kind, repaired: mode == Mode::Repair }))
     }
 
+    /// The place of the entry that `event` has, or would have: its own, or the one that the note there tells.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn place(&self, event: &Envelope) -> Result<Position, TableError> {
+        let (noted, _) = self.found(event).await?;
+        Ok(noted.unwrap_or_else(|| Position::of(event, event.created_at)))
+    }
+
     /// Takes out the entry at `position`, which no recorded event led to.
     ///
     /// # Errors
