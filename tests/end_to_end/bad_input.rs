@@ -67,6 +67,39 @@ fn each_mistake_has_its_own_problem_and_nothing_is_appended() {
 }
 
 #[test]
+fn the_id_of_one_kind_of_aggregate_is_no_id_of_another() {
+    let cloud = Cloud::start();
+    let [one, other] = [cloud.open_account("EUR"), cloud.open_account("EUR")];
+    let id_of = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+    let order = |from: &str, to: &str| json!({ "from": from, "to": to, "amount": "1.00", "currency": "EUR" });
+    let money = json!({ "amount": "1.00", "currency": "EUR" });
+    let transaction = cloud.post("/transactions", &order(&id_of(&one), &id_of(&other)));
+    let transaction = transaction.header("location").to_owned();
+    let _ = cloud.eventually(&transaction, |answer| answer.body["status"] == "failed");
+    let (account, transaction) = (id_of(&one), id_of(&transaction));
+    let asked_of_an_account = |id: &str| {
+        let read = ["", "/statement", "/transactions"].map(|of| cloud.get(&format!("/accounts/{id}{of}")));
+        let written = ["deposits", "withdrawals", "close"].map(|what| {
+            let body = if what == "close" { json!({}) } else { money.clone() };
+            cloud.post(&format!("/accounts/{id}/{what}"), &body)
+        });
+        let paid = [order(id, &account), order(&account, id)].map(|order| cloud.post("/transactions", &order));
+        let frozen = cloud.administrate("POST", &format!("/accounts/{id}/freeze"), None);
+        let history = cloud.administrate("GET", &format!("/accounts/{id}/events"), None);
+        let answers = read.into_iter().chain(written).chain(paid).chain([frozen, history]);
+        answers.map(|answer| (answer.status, answer.problem().to_owned())).collect::<Vec<_>>()
+    };
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let answers = asked_of_an_account(nobody);
+    // A payment to nobody is taken, and fails.
+    assert!(answers.iter().all(|(status, _)| [202, 404].contains(status)), "{answers:?}");
+    assert_eq!(asked_of_an_account(&transaction), answers);
+    let [of_account, of_nobody] = [&account, nobody].map(|id| cloud.get(&format!("/transactions/{id}")));
+    assert_eq!((of_account.status, of_account.problem()), (404, "not-found"));
+    assert_eq!((of_nobody.status, of_nobody.problem()), (404, "not-found"));
+}
+
+#[test]
 fn a_missing_variable_stops_a_function_at_init_and_is_named() {
     let template = local::template::load(&tests::repository().join("template.yaml")).unwrap();
     for function in &template.functions {
