@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     let first = options.seed.unwrap_or(0);
     let seeds = if alone { 1 } else { options.seeds };
     let (began, next) = (Instant::now(), AtomicU64::new(first));
-    let (failures, faults, events) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let [failures, faults, events, points] = [const { AtomicU64::new(0) }; 4];
     // Where somebody looks: a soak takes an hour.
     let bar = ProgressBar::new(seeds).with_style(bar_style());
     let work = || loop {
@@ -110,6 +110,7 @@ fn main() -> ExitCode {
             Ok(report) => {
                 faults.fetch_add(report.faults, Ordering::Relaxed);
                 events.fetch_add(report.events, Ordering::Relaxed);
+                points.fetch_add(report.points, Ordering::Relaxed);
             }
             Err(message) => {
                 failures.fetch_add(1, Ordering::Relaxed);
@@ -126,9 +127,9 @@ fn main() -> ExitCode {
         }
     });
     bar.finish_and_clear();
-    let [failures, faults, events] = [failures, faults, events].map(AtomicU64::into_inner);
+    let [failures, faults, events, points] = [failures, faults, events, points].map(AtomicU64::into_inner);
     println!(
-        "seeds {seeds} failures {failures} faults {faults} events {events} seconds {:.1}",
+        "seeds {seeds} failures {failures} faults {faults} events {events} points {points} seconds {:.1}",
         began.elapsed().as_secs_f64()
     );
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
