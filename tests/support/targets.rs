@@ -1,10 +1,12 @@
 //! Everything that takes bytes from outside, as functions of bytes that must never panic: for property tests, and for a fuzzer.
 
-use aggregate::Envelope;
+use aggregate::{Envelope, Row};
 use api::{Call, CursorKeys};
 use aws_lambda_events::{dynamodb::Event as StreamEvent, eventbridge::EventBridgeEvent};
-use domain::{Account, AccountEvent, AccountRow, Amount, Transaction, TransactionEvent};
-use eventing::{Bus, BusError, Entry, MemoryStore, PublishLimits};
+use domain::{
+    Account, AccountEvent, AccountRow, Amount, StatementEntry, TotalsRow, Transaction, TransactionEvent, TransactionRow,
+};
+use eventing::{Bus, BusError, Entry, JournalTable, MemoryStore, Placing, PublishLimits, TableError};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
@@ -40,17 +42,22 @@ fn gateway_event(route: &str, body: &str, cursor: &str) -> String {
     let (method, path) = route.split_once(' ').unwrap();
     json!({
         "version": "2.0", "routeKey": route, "rawPath": path, "rawQueryString": "",
-        "headers": { "content-type": "application/json", "host": "localhost", "idempotency-key": "key" },
+        "headers": { "content-type": "application/json", "host": "localhost", "idempotency-key": header(body) },
         "queryStringParameters": { "cursor": cursor },
         "pathParameters": { "id": "00000000-0000-0000-0000-000000000001" },
         "requestContext": {
             "requestId": "test", "routeKey": route, "stage": "$default", "timeEpoch": 0,
             "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": "test" },
-            "authorizer": { "jwt": { "claims": { "sub": "alice", "scope": "daybook/write" }, "scopes": null } },
+            "authorizer": { "jwt": { "claims": { "sub": "alice", "scope": "daybook/write daybook/admin" }, "scopes": null } },
         },
         "body": body, "isBase64Encoded": false,
     })
     .to_string()
+}
+
+/// What of a text can stand in a header.
+fn header(text: &str) -> String {
+    text.chars().filter(char::is_ascii_graphic).take(200).collect()
 }
 
 fn request(event: &str) -> Option<lambda_http::Request> {
@@ -61,7 +68,7 @@ fn request(event: &str) -> Option<lambda_http::Request> {
     Some(request)
 }
 
-/// What a client may send as a body, on every route. Never an answer that blames us. (The envelope around it is API Gateway's:
+/// What a client may send as a body and as a header, on every route. Never an answer that blames us. (The envelope around it is API Gateway's:
 /// `lambda_http` panics where its path or query is no URI, which API Gateway does not let through.)
 pub fn api_request(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -71,6 +78,7 @@ pub fn api_request(bytes: &[u8]) {
         "POST /accounts/{id}/withdrawals",
         "POST /accounts/{id}/close",
         "POST /accounts/{id}/freeze",
+        "POST /accounts/{id}/unfreeze",
         "PUT /accounts/{id}/overdraft-limit",
         "POST /transactions",
     ];
@@ -139,12 +147,30 @@ fn a_bus_event() -> Vec<u8> {
     json!({ "detail-type": "AccountCreated", "source": "daybook", "detail": an_envelope() }).to_string().into()
 }
 
-/// What the bus may hand to a projector and to the process manager; and to who takes requests of other systems, and answers each.
+/// A journal that takes everything.
+impl JournalTable for Takes {
+    async fn put(&self, _event: &Envelope, _placing: &Placing) -> Result<bool, TableError> {
+        Ok(true)
+    }
+}
+
+async fn project<R: Row>(event: &EventBridgeEvent<Value>) {
+    drop(
+        aws::project_delivered(&MemoryStore::default(), &MemoryTable::<R>::default(), &StillHost::default(), event)
+            .await,
+    );
+}
+
+/// What the bus may hand to the projectors and to the process manager; and to who takes requests of other systems, and answers each.
 pub fn bus_event(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<EventBridgeEvent<Value>>(bytes) else { return };
-    let (store, host, table) = (MemoryStore::default(), StillHost::default(), MemoryTable::<AccountRow>::default());
+    let (store, host) = (MemoryStore::default(), StillHost::default());
     runtime().block_on(async {
-        drop(aws::project_delivered(&store, &table, &StillHost::default(), &event).await);
+        project::<AccountRow>(&event).await;
+        project::<StatementEntry>(&event).await;
+        project::<TotalsRow>(&event).await;
+        project::<TransactionRow>(&event).await;
+        drop(journal_projector::handle(&store, &Takes, &host, &event).await);
         let deadline = aggregate::Timestamp::MAX;
         drop(transaction_process::begun(&store, &host, &event, deadline).await);
         assert!(bus_commands::handle(&store, &Takes, &host, &event, deadline).await.is_ok());

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::{Aggregate, AggregateId, Envelope, Row, Version};
 use domain::{
-    Account, AccountEvent, AccountRow, Leg, StatementEntry, TotalsRow, Transaction, TransactionEvent, TransactionRow,
+    Account, AccountEvent, AccountRow, Leg, Order, StatementEntry, TotalsRow, Transaction, TransactionEvent,
+    TransactionRow,
 };
 use eventing::{Commit, Snapshot};
 use uuid::Uuid;
@@ -45,6 +46,8 @@ pub struct Ledger {
     /// On all accounts, and debited from one and not yet credited to another.
     held: i64,
     under_way: i64,
+    /// What the rows of the totals add up to.
+    totalled: i64,
     /// All events, in the order in which they were recorded.
     pub events: Vec<Envelope>,
     /// What each read model must show at each version.
@@ -158,8 +161,23 @@ impl Ledger {
             | AccountEvent::CreditRefused { .. }
             | AccountEvent::DebitSettled { .. } => {}
         }
-        self.held += book.balance - before;
-        assert!(book.balance >= -book.limit, "I10: {id} is below its limit");
+        let balance = book.balance;
+        self.held += balance - before;
+        assert!(balance >= -book.limit, "I10: {id} is below its limit");
+        self.check_balance(id, balance);
+    }
+
+    /// The bank's own folds come to the balance that this book has.
+    fn check_balance(&mut self, id: AggregateId, balance: i64) {
+        let account = match &self.accounts[&id] {
+            Account::Opened(account) => Some(account.balance),
+            Account::NotOpened => None,
+        };
+        let row = self.account_rows[&id].last().map(|row| row.account.balance);
+        let entry = self.statement_rows[&id].last().map(|entry| entry.balance);
+        assert_eq!([account, row, entry], [Some(balance); 3], "I9, I13: the balance of {id} is not what moved");
+        self.totalled += self.totals_rows[&id].last().map_or(0, |row| row.held);
+        assert_eq!(self.totalled, self.held, "I9, I13: the totals are not what moved");
     }
 
     fn follow_transaction(&mut self, event: &Envelope) {
@@ -214,11 +232,25 @@ impl Ledger {
         self.versions.get(&id).copied().unwrap_or(0)
     }
 
+    /// The event of a version.
+    #[must_use]
+    pub fn event(&self, id: AggregateId, version: Version) -> Option<&Envelope> {
+        self.places.get(&(id, version)).map(|place| &self.events[*place])
+    }
+
+    /// What was asked for when a transaction began.
+    #[must_use]
+    pub fn order(&self, transaction_id: AggregateId) -> Option<&Order> {
+        match self.transactions.get(&transaction_id)? {
+            Transaction::Initiated(known) => Some(&known.order),
+            Transaction::NotInitiated => None,
+        }
+    }
+
     /// Whether this is what was recorded.
     #[must_use]
     pub fn has(&self, event: &Envelope) -> bool {
-        let place = self.places.get(&(event.aggregate_id, event.version));
-        place.is_some_and(|place| self.events[*place] == *event)
+        self.event(event.aggregate_id, event.version) == Some(event)
     }
 
     /// An account, as the bank's own rules fold it.

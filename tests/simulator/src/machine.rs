@@ -111,6 +111,17 @@ pub struct State {
     trace: Option<Vec<String>>,
 }
 
+impl State {
+    fn note(&mut self, what: impl FnOnce() -> String, fingerprint: u64) {
+        // FNV-1a, on whole words.
+        self.hash = (self.hash ^ fingerprint ^ self.points).wrapping_mul(0x0100_0000_01b3);
+        let now = (self.now_micros - BEGIN_MICROS) / 1_000;
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{now:>12} ms  {}", what()));
+        }
+    }
+}
+
 /// The machine; clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Machine(Arc<Mutex<State>>);
@@ -153,7 +164,10 @@ impl Machine {
         let now = (state.points, fault);
         let planned = state.plan.iter().position(|planned| *planned == now).map(|place| state.plan.swap_remove(place));
         let happens = (rate > 0 && state.rng.u32(0..1_000) < rate) || planned.is_some();
-        state.faults += u64::from(happens);
+        if happens {
+            state.faults += 1;
+            state.note(|| format!("  {fault:?}"), fault as u64);
+        }
         happens
     }
 
@@ -169,13 +183,7 @@ impl Machine {
 
     /// Notes what happened: always in the run's fingerprint, and in words where the run is traced.
     pub fn note(&self, what: impl FnOnce() -> String, fingerprint: u64) {
-        let mut state = self.state();
-        // FNV-1a, on whole words.
-        state.hash = (state.hash ^ fingerprint).wrapping_mul(0x0100_0000_01b3);
-        let now = (state.now_micros - BEGIN_MICROS) / 1_000;
-        if let Some(trace) = &mut state.trace {
-            trace.push(format!("{now:>12} ms  {}", what()));
-        }
+        self.state().note(what, fingerprint);
     }
 
     /// The fingerprint of everything that happened.

@@ -42,7 +42,7 @@ struct Options {
     #[arg(long)]
     mutant: Option<Mutant>,
     /// Tries everything that can go wrong at every point of small scenarios, instead of seeds.
-    #[arg(long, conflicts_with_all = ["seed", "mutant", "twice"])]
+    #[arg(long, conflicts_with_all = ["seed", "twice"])]
     exhaustive: bool,
     /// Runs every seed twice, and compares.
     #[arg(long)]
@@ -64,10 +64,10 @@ fn try_seed(seed: u64, mutant: Option<Mutant>, traced: bool) -> (Machine, Result
     (machine, outcome)
 }
 
-fn exhaustive() -> ExitCode {
+fn exhaustive(mutant: Option<Mutant>) -> ExitCode {
     let mut failures = 0;
-    for scenario in [Scenario::Payment, Scenario::ResumedPayment, Scenario::OutsideDeposit] {
-        let tried = exhaustive::try_everything(scenario, attempt);
+    for scenario in Scenario::ALL {
+        let tried = exhaustive::try_everything(scenario, mutant, attempt);
         let (points, single, pairs) = (tried.points, tried.single, tried.pairs);
         println!(
             "{scenario:?}: {points} points, {single} single faults, {pairs} pairs of kills, {} failures",
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     std::panic::set_hook(Box::new(|_| {}));
     if options.exhaustive {
-        return exhaustive();
+        return exhaustive(options.mutant);
     }
     let alone = options.seed.is_some() && !std::env::args().any(|argument| argument.starts_with("--seeds"));
     let first = options.seed.unwrap_or(0);
@@ -99,7 +99,7 @@ fn main() -> ExitCode {
         }
         let (machine, outcome) = try_seed(seed, options.mutant, alone);
         let outcome = outcome.and_then(|report| {
-            if options.twice && try_seed(seed, options.mutant, false).1.map(|again| again.hash) != Ok(report.hash) {
+            if options.twice && try_seed(seed, options.mutant, false).1 != Ok(report) {
                 return Err("I19: two runs of one seed differ".to_owned());
             }
             Ok(report)

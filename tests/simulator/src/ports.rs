@@ -233,12 +233,29 @@ impl Shared {
     /// What an account decided is what its rules decide on the state that it has (I5).
     fn check_decision(&mut self, commit: &Commit) {
         self.outside.check_decision(&commit.metadata.correlation_id);
-        let asked = (commit.aggregate_id, commit.metadata.correlation_id.as_str().to_owned());
-        let Some(command) = self.asked.get(&asked) else { return };
-        let decided = self.ledger.account(commit.aggregate_id).handle(command);
+        let Some(command) = self.command_of(commit) else { return };
+        let decided = self.ledger.account(commit.aggregate_id).handle(&command);
         let recorded = commit.decode().expect("I17: what was recorded can be read");
         let recorded = recorded.into_iter().map(|event| event.data).collect();
         assert_eq!(decided, Ok(recorded), "I5: a decision that is not right for its state");
+    }
+
+    /// What an account was asked for that led to this commit: by a client, or by the process manager for a transaction.
+    fn command_of(&self, commit: &Commit) -> Option<AccountCommand> {
+        let asked = (commit.aggregate_id, commit.metadata.correlation_id.as_str().to_owned());
+        if let Some(command) = self.asked.get(&asked) {
+            return Some(command.clone());
+        }
+        let id = commit.events.first()?.data.get("transaction_id")?.as_str()?.parse().ok().map(AggregateId)?;
+        let order = self.ledger.order(id)?;
+        let steps = [
+            ("debit", AccountCommand::DebitAccount(order.debit(id))),
+            ("credit", AccountCommand::CreditAccount(order.credit(id))),
+            ("refund", AccountCommand::RefundAccount { transaction_id: id }),
+            ("settle", AccountCommand::SettleDebit { transaction_id: id }),
+        ];
+        let is_this = |step: &str| commit.metadata.command_id == Some(CommandId::of_step(id, step));
+        steps.into_iter().find_map(|(step, command)| is_this(step).then_some(command))
     }
 }
 

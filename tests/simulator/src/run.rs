@@ -51,12 +51,29 @@ struct Delivery {
 }
 
 /// What an invocation is for, and so what its end or its death means.
+#[derive(Debug)]
 enum Work {
     Request(usize),
     Publish { batch: usize },
     Deliver(Box<Delivery>),
     Sweep,
     Read { id: AggregateId, min_version: Version },
+}
+
+impl Work {
+    fn in_words(&self) -> String {
+        match self {
+            Self::Request(place) => format!("request {place}"),
+            Self::Publish { batch } => format!("publishing {batch} records"),
+            Self::Deliver(delivery) => {
+                let Delivery { target, event, .. } = &**delivery;
+                let (id, version) = (&event.detail["aggregate_id"], &event.detail["version"]);
+                format!("{target:?} for {} {} {version}", event.detail_type, id.as_str().unwrap_or_default())
+            }
+            Self::Sweep => "a sweep".to_owned(),
+            Self::Read { id, min_version } => format!("a read of {id} at {min_version}"),
+        }
+    }
 }
 
 /// How an invocation ended. One that was killed has not.
@@ -83,6 +100,8 @@ struct Run {
     deliveries: Vec<Delivery>,
     parked: Vec<Delivery>,
     acknowledged: Vec<(AggregateId, CorrelationId)>,
+    /// Requests that were refused for good.
+    refused: Vec<(AggregateId, CorrelationId)>,
     /// Accounts, each with a version that somebody knows of.
     known: Vec<(AggregateId, Version)>,
 }
@@ -110,8 +129,8 @@ pub fn run(machine: &Machine, mutant: Option<Mutant>) -> Report {
 }
 
 /// Runs a small scenario with nothing left to chance: one thing after the other, and only what the machine plans goes wrong.
-pub fn run_in_order(machine: &Machine, scenario: Scenario) -> Report {
-    let mut run = Run::new(machine, None, workload::small(machine, scenario));
+pub fn run_in_order(machine: &Machine, scenario: Scenario, mutant: Option<Mutant>) -> Report {
+    let mut run = Run::new(machine, mutant, workload::small(machine, scenario));
     let mut steps = 0;
     while !run.is_at_rest() {
         run.step_in_order(scenario);
@@ -134,6 +153,7 @@ impl Run {
             deliveries: Vec::new(),
             parked: Vec::new(),
             acknowledged: Vec::new(),
+            refused: Vec::new(),
             known: Vec::new(),
         }
     }
@@ -197,6 +217,7 @@ impl Run {
     }
 
     fn begin(&mut self, work: Work, future: impl Future<Output = Ended> + Send + 'static) {
+        self.machine.note(|| format!("begins {}", work.in_words()), 1 << 32);
         self.at_work.push(Invocation { work, task: Task::new(future) });
     }
 
@@ -224,21 +245,19 @@ impl Run {
 
     /// What follows from the end of an invocation; none is the end of one that was killed.
     fn end(&mut self, work: Work, how: Option<Ended>) {
+        let ended = how.is_some();
+        self.machine.note(|| format!("{} {}", if ended { "ends" } else { "dies in" }, work.in_words()), 2 << 32);
         match (work, how) {
             (Work::Request(place), Some(Ended::Request(Answer::Acknowledged { version, recorded }))) => {
-                let request = &mut self.requests[place];
-                request.state = Progress::Done;
-                let known = self.services.shared().ledger.version(request.id);
-                assert!(version <= known, "I6: version {version} of {} is acknowledged, not recorded", request.id);
-                if matches!(request.what, What::Account(_)) {
-                    self.known.push((request.id, version));
-                }
-                if recorded {
-                    self.acknowledged.push((request.id, request.metadata.correlation_id.clone()));
-                }
+                self.acknowledge(place, version, recorded);
             }
             (Work::Request(place), Some(Ended::Request(Answer::Refused))) => {
-                self.requests[place].state = Progress::Done;
+                let request = &mut self.requests[place];
+                request.state = Progress::Done;
+                // Who has no key, and asks again, may be refused because the first attempt was recorded.
+                if request.metadata.command_id.is_some() || request.sent == 1 {
+                    self.refused.push((request.id, request.metadata.correlation_id.clone()));
+                }
             }
             (Work::Request(place), Some(Ended::Request(Answer::Told))) => {
                 // Who is answered may ask once more all the same.
@@ -276,6 +295,27 @@ impl Run {
         }
     }
 
+    fn acknowledge(&mut self, place: usize, version: Version, recorded: bool) {
+        // Who is answered may ask once more all the same.
+        let asks_again = self.machine.fault(Fault::Doubled);
+        let request = &mut self.requests[place];
+        let is_keyed = request.metadata.command_id.is_some();
+        request.state = if asks_again && is_keyed { Progress::Waiting } else { Progress::Done };
+        let (id, correlation_id) = (request.id, &request.metadata.correlation_id);
+        let shared = self.services.shared();
+        assert!(version <= shared.ledger.version(id), "I6: version {version} of {id} is acknowledged, not recorded");
+        if recorded {
+            let said = shared.ledger.event(id, version).map(|event| &event.metadata.correlation_id);
+            assert_eq!(said, Some(correlation_id), "I6: version {version} of {id} is of another command");
+            let first = *request.answered.get_or_insert(version);
+            assert_eq!(version, first, "I7: a command of {id} is answered otherwise the second time");
+            self.acknowledged.push((id, correlation_id.clone()));
+        }
+        if matches!(request.what, What::Account(_)) {
+            self.known.push((id, version));
+        }
+    }
+
     fn begin_request(&mut self) {
         let waiting: Vec<usize> =
             (0..self.requests.len()).filter(|place| self.requests[*place].state == Progress::Waiting).collect();
@@ -287,6 +327,7 @@ impl Run {
 
     fn send(&mut self, place: usize) {
         self.requests[place].state = Progress::Sent;
+        self.requests[place].sent += 1;
         let (request, services) = (self.requests[place].clone(), self.services.deployed());
         if self.services.lacks(Mutant::AnswerFirst) {
             self.acknowledged.push((request.id, request.metadata.correlation_id.clone()));
@@ -413,12 +454,14 @@ impl Run {
         }
         let poison = shared.stream.iter().filter(|record| matches!(record, crate::ports::Record::Poison(_))).count();
         assert_eq!(shared.reported.len(), poison, "I15: a record that cannot be read was never reported");
-        for (id, correlation_id) in &self.acknowledged {
+        let is_there = |(id, correlation_id): &(AggregateId, CorrelationId)| {
             let mut events = shared.ledger.events.iter();
-            let is_there =
-                events.any(|event| event.aggregate_id == *id && event.metadata.correlation_id == *correlation_id);
-            assert!(is_there, "I6: an acknowledged command of {id} is gone");
-        }
+            events.any(|event| event.aggregate_id == *id && event.metadata.correlation_id == *correlation_id)
+        };
+        let gone = self.acknowledged.iter().find(|asked| !is_there(asked));
+        assert_eq!(gone, None, "I6: an acknowledged command is gone");
+        let there = self.refused.iter().find(|asked| is_there(asked));
+        assert_eq!(there, None, "I8: a command that was refused is recorded");
         let state = self.machine.state();
         let (faults, points) = (state.faults, state.points);
         drop(state);

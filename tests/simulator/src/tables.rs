@@ -68,15 +68,17 @@ impl<R: Row + PartialEq + Debug> Table<R> {
 
     /// The aggregate's row as an eventually consistent read sees it: the newest one, or any before it.
     pub async fn glance(&self, id: AggregateId) -> Result<Option<R>, TableError> {
-        let row = self.latest(id).await?;
-        let version = row.as_ref().map_or(0, Row::version);
-        if version == 0 || !self.machine.fault(Fault::Stale) {
-            return Ok(row);
+        Ok(self.latest(id).await?.and_then(|row| self.perhaps_stale(id, row)))
+    }
+
+    /// The row, or what was there some time ago.
+    fn perhaps_stale(&self, id: AggregateId, row: R) -> Option<R> {
+        if !self.machine.fault(Fault::Stale) {
+            return Some(row);
         }
-        let before = self.machine.state().rng.u64(0..version);
-        let place = before.checked_sub(1).and_then(|place| usize::try_from(place).ok());
-        let shared = self.shared();
-        Ok(place.and_then(|place| (self.expected)(&shared.ledger).get(&id)?.get(place).cloned()))
+        let before = self.machine.state().rng.u64(0..row.version());
+        let place = usize::try_from(before.checked_sub(1)?).ok()?;
+        (self.expected)(&self.shared().ledger).get(&id)?.get(place).cloned()
     }
 
     /// The rows as if they had changed at the moment.
@@ -97,6 +99,8 @@ impl<R: Row + PartialEq + Debug> Table<R> {
         }
         let last = rows.last().expect("rows to save");
         assert!(last.version() >= at, "I13: the row of {id} went back from {at} to {}", last.version());
+        let kind = std::any::type_name::<R>().rsplit(':').next().unwrap_or_default();
+        self.machine.note(|| format!("  {kind} of {id} is of version {}", last.version()), last.version());
         all.insert(id, last.clone());
         Saved::Written
     }
@@ -119,6 +123,12 @@ impl<R: Row + PartialEq + Debug> ReadTable<R> for Table<R> {
         if self.machine.fault(Fault::Contended) {
             return Ok(Saved::Stale);
         }
+        if rows.len() > 1 && self.machine.fault(Fault::LostBefore) {
+            // Between two of them: what is saved is a beginning.
+            let saved = &rows[..self.machine.state().rng.usize(1..rows.len())];
+            let _ = self.save_now(previous, saved, self.check(saved));
+            return Err(TableError(lost()));
+        }
         let written = if self.mutant == Some(Mutant::RowsReadTheClock) { &self.of_now(rows)[..] } else { rows };
         let saved = self.save_now(previous, written, self.check(written));
         self.machine.point().await;
@@ -132,8 +142,11 @@ impl UnderWay for Table<TransactionRow> {
         if self.machine.fault(Fault::LostBefore) {
             return Err(TableError(lost()));
         }
-        let place = |row: &TransactionRow| Some((row.created_at.to_string(), row.under_way?));
-        Ok(Page { rows: self.rows().values().filter_map(place).collect(), next: None })
+        // An index is eventually consistent.
+        let rows = self.rows().clone();
+        let seen = rows.into_iter().filter_map(|(id, row)| self.perhaps_stale(id, row));
+        let place = |row: TransactionRow| Some((row.created_at.to_string(), row.under_way?));
+        Ok(Page { rows: seen.filter_map(place).collect(), next: None })
     }
 }
 

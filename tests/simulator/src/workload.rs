@@ -14,6 +14,10 @@ pub struct Request {
     pub what: What,
     pub metadata: Metadata,
     pub state: Progress,
+    /// How often it was sent.
+    pub sent: u32,
+    /// The version that it was acknowledged with.
+    pub answered: Option<Version>,
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +64,7 @@ impl Request {
             causation_id: String::new(),
             command_id: is_keyed.then(|| CommandId(machine.new_id())),
         };
-        Self { id, what, metadata, state: Progress::Waiting }
+        Self { id, what, metadata, state: Progress::Waiting, sent: 0, answered: None }
     }
 
     /// A deposit that another system asks for.
@@ -130,8 +134,18 @@ pub enum Scenario {
     Payment,
     /// The same, but the payment's event is lost: the sweep drives it.
     ResumedPayment,
+    /// The account that the money should come to is frozen: it goes back.
+    ReturnedPayment,
+    /// There is no money to pay with.
+    RefusedPayment,
     /// An account, and a deposit of another system.
     OutsideDeposit,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Payment, Self::ResumedPayment, Self::ReturnedPayment, Self::RefusedPayment, Self::OutsideDeposit];
 }
 
 /// What is asked in a small scenario.
@@ -143,12 +157,18 @@ pub fn small(machine: &Machine, scenario: Scenario) -> Vec<Request> {
         return vec![account, deposit];
     }
     let [source, destination] = [Request::open(machine, &by), Request::open(machine, &by)];
+    let freeze = What::Account(AccountCommand::FreezeAccount);
+    let freeze = Request::new(machine, destination.id, &by, freeze, true);
     let deposit = AccountCommand::DepositMoney { by: by.clone(), amount: euros(500), description: None };
     let deposit = Request::new(machine, source.id, &by, What::Account(deposit), true);
     let (amount, description) = (euros(200), None);
     let order = Order { by: by.clone(), source: source.id, destination: destination.id, amount, description };
     let payment = Request::new(machine, AggregateId(machine.new_id()), &by, What::Pay(order), true);
-    vec![source, destination, deposit, payment]
+    match scenario {
+        Scenario::ReturnedPayment => vec![source, destination, deposit, freeze, payment],
+        Scenario::RefusedPayment => vec![source, destination, payment],
+        _ => vec![source, destination, deposit, payment],
+    }
 }
 
 /// Time does not run out in the simulator: who is out of time is killed.
