@@ -1,8 +1,8 @@
 //! Commands and events of the bank, ready-made, and the given / when / then of its decisions.
 
-use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId};
+use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Event, Metadata, Timestamp, UserId, Version};
 use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, Leg, Rejection};
-use eventing::Command;
+use eventing::{Command, Commit, RecordedEvent, System};
 use uuid::Uuid;
 
 /// The owner of every account here.
@@ -70,5 +70,21 @@ pub fn command<C>(aggregate_id: AggregateId, body: C, key: Option<&str>) -> Comm
         },
         expected_version: None,
         deadline: Timestamp::MAX,
+    }
+}
+
+/// A commit of an account that was opened by its first event and got one euro by each of the others.
+#[must_use]
+pub fn commit(aggregate_id: AggregateId, version: Version) -> Commit {
+    let event = if version == 1 { opened() } else { deposited(100) };
+    Commit {
+        aggregate_id,
+        aggregate_type: AccountEvent::AGGREGATE_TYPE.to_owned(),
+        version,
+        created_at: Timestamp::from_micros(1_763_891_400_000_000),
+        metadata: command(aggregate_id, (), None).metadata,
+        command_digest: None,
+        events: vec![RecordedEvent::new(&event, &System).unwrap()],
+        state: None,
     }
 }

@@ -71,14 +71,23 @@ pub async fn run(options: &Options, store: &DynamoEventStore, command: &Command)
     let queue = Queue::connect(&format!("{}{name}", options.table_prefix)).await?;
     match command {
         Command::List(_) => {
+            let hidden = queue.hidden().await?;
             let all = queue.look().await?;
             for letter in &all {
                 options.tell(letter, &letter.in_words());
             }
-            if all.is_empty() && !options.json {
+            if hidden > 0 {
+                eprintln!(
+                    "about {hidden} more are hidden, for a quarter of an hour at most: somebody is at work on them"
+                );
+            }
+            if !all.is_empty() || hidden > 0 {
+                return Ok(Verdict::NotWell);
+            }
+            if !options.json {
                 println!("nothing waits in {name}");
             }
-            Ok(if all.is_empty() { Verdict::Well } else { Verdict::NotWell })
+            Ok(Verdict::Well)
         }
         Command::Show { id, .. } => {
             let all = queue.look().await?;
@@ -173,7 +182,14 @@ impl Redrive<'_> {
         let times = of_records.iter().filter_map(Letter::time);
         if let Some((from, to)) = times.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))) {
             let published = republish::of_time(self.store, &self.bus, Some(from), Some(to), scan).await;
-            let outcome = published.map(|published| published.events).map_err(|error| eventing::causes(&*error));
+            let records: u64 = of_records.iter().filter_map(Letter::records).sum();
+            let outcome = published.map_err(|error| eventing::causes(&*error)).and_then(|published| {
+                // Each was an append. Where fewer are of that time, a clock was so far off that we cannot know which they were.
+                let commits = published.commits;
+                let too_few =
+                    || format!("{records} records, but {commits} appends of that time: republish a longer one");
+                if commits < records { Err(too_few()) } else { Ok(published.events) }
+            });
             for letter in of_records {
                 self.settle(letter, outcome.clone()).await?;
             }

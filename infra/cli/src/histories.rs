@@ -1,7 +1,7 @@
 //! Every aggregate's history, from one parallel scan of the events table.
 //!
-//! The place up to which each segment is done is kept in a file beside the caller until all are, so that a run that was stopped
-//! goes on where it was. What is done twice then is done twice to the same end.
+//! The place up to which each segment is done, and well, is kept in a file beside the caller until all are, so that a run that was
+//! stopped goes on where it was. What is done twice then is done twice to the same end.
 
 use std::{
     cell::RefCell,
@@ -18,7 +18,7 @@ use futures_util::{StreamExt, future::try_join_all, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Scan};
+use crate::{Error, Scan, Verdict};
 
 /// Aggregates of one segment that are worked on at once: enough to hide the way to the tables, few enough not to crowd them.
 const AT_ONCE: usize = 8;
@@ -51,7 +51,7 @@ pub struct Seen {
 /// Where a run has come to, in the file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Progress {
-    /// The events table, by its ARN.
+    /// What tells the events table from others.
     table: String,
     segments: u16,
     /// By segment; `None` where it is done.
@@ -66,6 +66,16 @@ fn is_recent(file: &Path) -> bool {
     age.is_ok_and(|age| age < FORGOTTEN_AFTER)
 }
 
+fn file(name: &str) -> PathBuf {
+    format!(".daybook-{name}.json").into()
+}
+
+/// Whether work of this name on this table was begun lately, and not ended.
+pub async fn is_under_way(store: &DynamoEventStore, name: &str) -> Result<bool, Error> {
+    let (table, _) = store.described().await?;
+    Ok(Bookmark::found(&file(name)).is_some_and(|found| found.table == table))
+}
+
 /// Keeps the progress of one piece of work.
 struct Bookmark {
     file: Option<PathBuf>,
@@ -74,30 +84,38 @@ struct Bookmark {
 
 impl Bookmark {
     /// Goes on where the last run with this file came to, if it was about the same table, cut in as many segments, and lately.
-    fn open(file: Option<PathBuf>, table: &str, segments: u16) -> Self {
-        let found = file.as_ref().filter(|file| is_recent(file));
-        let found = found.and_then(|file| serde_json::from_slice(&fs::read(file).ok()?).ok());
-        let progress = found.filter(|found: &Progress| found.table == table && found.segments == segments);
+    fn open(file: Option<PathBuf>, table: &str, segments: u16) -> io::Result<Self> {
+        let found = file.as_deref().and_then(Self::found);
+        let progress = found.filter(|found| found.table == table && found.segments == segments);
         if let (Some(file), Some(_)) = (&file, &progress) {
             eprintln!("going on where the last run came to; delete {} to begin anew", file.display());
         }
         let progress = progress.unwrap_or(Progress { table: table.to_owned(), segments, places: BTreeMap::new() });
-        Self { file, progress: RefCell::new(progress) }
+        let bookmark = Self { file, progress: RefCell::new(progress) };
+        bookmark.write()?;
+        Ok(bookmark)
+    }
+
+    fn found(file: &Path) -> Option<Progress> {
+        if is_recent(file) { serde_json::from_slice(&fs::read(file).ok()?).ok() } else { None }
     }
 
     /// Where the segment begins; `Err` where it is done.
     fn place(&self, segment: u16) -> Result<Option<ScanPlace>, ()> {
-        let progress = self.progress.borrow_mut();
+        let progress = self.progress.borrow();
         progress.places.get(&segment).map_or(Ok(None), |place| place.map(Some).ok_or(()))
     }
 
     fn reached(&self, segment: u16, place: Option<ScanPlace>) -> io::Result<()> {
-        let mut progress = self.progress.borrow_mut();
-        progress.places.insert(segment, place);
+        self.progress.borrow_mut().places.insert(segment, place);
+        self.write()
+    }
+
+    fn write(&self) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         // A new file takes the old one's place at once, so that there is never half of one.
         let fresh = file.with_extension("new");
-        fs::write(&fresh, serde_json::to_vec(&*progress)?)?;
+        fs::write(&fresh, serde_json::to_vec(&*self.progress.borrow())?)?;
         fs::rename(fresh, file)
     }
 
@@ -109,9 +127,10 @@ impl Bookmark {
     }
 }
 
-/// Hands every aggregate's history to `work`, which may get one in several pieces. Resumes under the name `name`, where there is
-/// one.
-pub async fn each<F: Future<Output = Result<(), Error>>>(
+/// Hands every aggregate's history to `work`, which may get one in several pieces, and says whether all is well with it. Resumes
+/// under the name `name`, where there is one: a segment that had something that is not well is done once more from there, so that
+/// whoever goes on does not leave that unsaid.
+pub async fn each<F: Future<Output = Result<Verdict, Error>>>(
     store: &DynamoEventStore,
     name: Option<&str>,
     what: &str,
@@ -119,7 +138,7 @@ pub async fn each<F: Future<Output = Result<(), Error>>>(
     work: impl Fn(History) -> F,
 ) -> Result<Seen, Error> {
     let (table, commits_about) = store.described().await?;
-    let bookmark = Bookmark::open(name.map(|name| format!(".daybook-{name}.json").into()), &table, scan.segments);
+    let bookmark = Bookmark::open(name.map(file), &table, scan.segments)?;
     let bar = bar(what, commits_about);
     let segments = (0..scan.segments)
         .map(|number| each_of(store, Segment { number, total: scan.segments }, &bookmark, &bar, &work));
@@ -132,14 +151,14 @@ pub async fn each<F: Future<Output = Result<(), Error>>>(
     }))
 }
 
-async fn each_of<F: Future<Output = Result<(), Error>>>(
+async fn each_of<F: Future<Output = Result<Verdict, Error>>>(
     store: &DynamoEventStore,
     segment: Segment,
     bookmark: &Bookmark,
     bar: &ProgressBar,
     work: &impl Fn(History) -> F,
 ) -> Result<Seen, Error> {
-    let mut seen = Seen::default();
+    let (mut seen, mut verdict) = (Seen::default(), Verdict::Well);
     let Ok(mut after) = bookmark.place(segment.number) else { return Ok(seen) };
     // The last history of a page may go on in the next.
     let mut unfinished: Option<History> = None;
@@ -152,6 +171,7 @@ async fn each_of<F: Future<Output = Result<(), Error>>>(
             match commit {
                 Err(error) => {
                     seen.unreadable += 1;
+                    verdict = Verdict::NotWell;
                     bar.suspend(|| eprintln!("{}", eventing::causes(&error)));
                 }
                 Ok(commit) => match histories.last_mut() {
@@ -166,17 +186,18 @@ async fn each_of<F: Future<Output = Result<(), Error>>>(
         let finished = histories.last().and_then(|last| Some((last.aggregate_id, last.commits.last()?.version)));
         let mut outcomes = stream::iter(histories).map(work).buffer_unordered(AT_ONCE);
         while let Some(outcome) = outcomes.next().await {
-            outcome?;
+            verdict = verdict.max(outcome?);
         }
         match (page.next, finished) {
-            (None, _) => {
-                bookmark.reached(segment.number, None)?;
-                return Ok(seen);
-            }
+            _ if verdict == Verdict::NotWell => {}
+            (None, _) => bookmark.reached(segment.number, None)?,
             (Some(_), Some(finished)) => bookmark.reached(segment.number, Some(finished))?,
             (Some(_), None) => {}
         }
         after = page.next;
+        if after.is_none() {
+            return Ok(seen);
+        }
     }
 }
 
@@ -192,9 +213,9 @@ fn bar(what: &str, commits_about: u64) -> ProgressBar {
 mod tests {
     use std::{cell::Cell, collections::BTreeSet};
 
-    use ::tests::{Engine, command, deposited, opened};
-    use aggregate::{AggregateId, Timestamp};
-    use eventing::{EventStore, RecordedEvent, System};
+    use ::tests::{Engine, commit};
+    use aggregate::AggregateId;
+    use eventing::EventStore;
     use uuid::Uuid;
 
     use super::*;
@@ -204,17 +225,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = || Some(folder.path().join("bookmark.json"));
         let place = (AggregateId(Uuid::from_u128(1)), 7);
-        let first = Bookmark::open(file(), "t", 3);
+        let first = Bookmark::open(file(), "t", 3).unwrap();
         assert_eq!(first.place(0), Ok(None));
         first.reached(0, Some(place)).unwrap();
         first.reached(1, None).unwrap();
 
-        let second = Bookmark::open(file(), "t", 3);
+        let second = Bookmark::open(file(), "t", 3).unwrap();
         assert_eq!([second.place(0), second.place(1), second.place(2)], [Ok(Some(place)), Err(()), Ok(None)]);
-        assert_eq!(Bookmark::open(file(), "t", 4).place(0), Ok(None), "other segments begin anew");
-        assert_eq!(Bookmark::open(file(), "other", 3).place(0), Ok(None), "another table begins anew");
+        assert_eq!(Bookmark::open(file(), "t", 4).unwrap().place(0), Ok(None), "other segments begin anew");
+        assert_eq!(Bookmark::open(file(), "other", 3).unwrap().place(0), Ok(None), "another table begins anew");
         second.done().unwrap();
-        assert_eq!(Bookmark::open(file(), "t", 3).place(0), Ok(None));
+        assert_eq!(Bookmark::open(file(), "t", 3).unwrap().place(0), Ok(None));
     }
 
     /// Aggregates with so many commits each: several pages of a scan.
@@ -225,20 +246,7 @@ mod tests {
     async fn a_run_that_was_stopped_goes_on_at_its_place_and_leaves_nothing_out() {
         let engine = Engine::start().await;
         let store = DynamoEventStore::new(engine.client.clone(), "events");
-        let commit = |(id, version)| {
-            let aggregate_id = AggregateId(Uuid::from_u128(id));
-            let event = if version == 1 { opened() } else { deposited(100) };
-            Commit {
-                aggregate_id,
-                aggregate_type: "Account".to_owned(),
-                version,
-                created_at: Timestamp::from_micros(1_763_891_400_000_000),
-                metadata: command(aggregate_id, (), None).metadata,
-                command_digest: None,
-                events: vec![RecordedEvent::new(&event, &System).unwrap()],
-                state: None,
-            }
-        };
+        let commit = |(id, version)| commit(AggregateId(Uuid::from_u128(id)), version);
         let all = (0..AGGREGATES).flat_map(|id| (1..=COMMITS).map(move |version| (id, version)));
         let append = async |commit: Commit| store.append(&commit).await.unwrap();
         stream::iter(all.map(commit)).map(append).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
@@ -248,16 +256,16 @@ mod tests {
         let (segment, bar) = (Segment { number: 0, total: 1 }, ProgressBar::hidden());
         let got: RefCell<BTreeMap<AggregateId, BTreeSet<u64>>> = RefCell::default();
         let stop_after = Cell::new(AGGREGATES * 2 / 3);
-        let work = async |history: History| -> Result<(), Error> {
+        let work = async |history: History| -> Result<Verdict, Error> {
             stop_after.set(stop_after.get().checked_sub(1).ok_or("stopped")?);
             let versions = history.commits.iter().map(|commit| commit.version);
             got.borrow_mut().entry(history.aggregate_id).or_default().extend(versions);
-            Ok(())
+            Ok(Verdict::Well)
         };
-        let first = each_of(&store, segment, &Bookmark::open(file(), "t", 1), &bar, &work).await;
+        let first = each_of(&store, segment, &Bookmark::open(file(), "t", 1).unwrap(), &bar, &work).await;
         assert_eq!(first.unwrap_err().to_string(), "stopped");
         stop_after.set(u128::MAX);
-        let seen = each_of(&store, segment, &Bookmark::open(file(), "t", 1), &bar, &work).await.unwrap();
+        let seen = each_of(&store, segment, &Bookmark::open(file(), "t", 1).unwrap(), &bar, &work).await.unwrap();
 
         let commits = u64::try_from(AGGREGATES).unwrap() * COMMITS;
         assert!((1..commits).contains(&seen.commits), "{} of {commits} were read once more", seen.commits);
@@ -271,6 +279,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bookmark.json");
         std::fs::write(&file, "{").unwrap();
-        assert_eq!(Bookmark::open(Some(file), "t", 1).place(0), Ok(None));
+        assert_eq!(Bookmark::open(Some(file), "t", 1).unwrap().place(0), Ok(None));
     }
 }

@@ -11,7 +11,7 @@ use eventing::{Commit, EventStore, Host, Position, ReadError, System};
 use futures_util::{StreamExt, future::try_join_all, stream};
 
 use crate::{
-    Error, Scan,
+    Error, Scan, Verdict,
     histories::{History, Seen},
     report::{Model, Report},
     rows::ON_ITS_WAY,
@@ -34,29 +34,27 @@ pub struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    pub async fn begin(store: &'a DynamoEventStore, journal: &'a Journal, mode: Mode) -> Result<Self, Error> {
-        let begins = mode == Mode::Repair && journal.is_empty().await?;
+    /// The comparison; `begins` says whether there is nothing in the journal, or was when this was begun.
+    pub fn new(store: &'a DynamoEventStore, journal: &'a Journal, mode: Mode, begins: bool) -> Self {
         let (findings, entered) = (RefCell::default(), RefCell::default());
-        Ok(Self { store, journal, mode, begins, compared: Cell::new(0), findings, entered })
-    }
-
-    /// Whether there was nothing in the journal. That is not to be seen any more in a second run, so this one begins anew each time.
-    pub fn begins(&self) -> bool {
-        self.begins
+        Self { store, journal, mode, begins, compared: Cell::new(0), findings, entered }
     }
 
     /// Compares the entries of one aggregate.
-    pub async fn history(&self, history: &History) -> Result<(), Error> {
+    pub async fn history(&self, history: &History) -> Result<Verdict, Error> {
+        let mut verdict = Verdict::Well;
         for event in history.commits.iter().flat_map(Commit::envelopes) {
-            let now = if self.begins { event.created_at } else { System.now() };
+            let now = || if self.begins { event.created_at } else { System.now() };
             let found = self.journal.compare(&event, now, self.mode).await?;
-            if found.as_ref().is_none_or(|finding| finding.repaired) {
+            if found.as_ref().is_some_and(|finding| !finding.repaired) {
+                verdict = Verdict::NotWell;
+            } else {
                 *self.entered.borrow_mut().entry(history.aggregate_id).or_default() += 1;
             }
             self.findings.borrow_mut().extend(found.map(|found| (found, event)));
             self.compared.update(|compared| compared + 1);
         }
-        Ok(())
+        Ok(verdict)
     }
 
     /// What all of it has come to.
@@ -71,7 +69,7 @@ impl<'a> Comparison<'a> {
             let still = if finding.repaired {
                 Some(finding)
             } else {
-                self.journal.compare(&event, System.now(), self.mode).await?
+                self.journal.compare(&event, || System.now(), self.mode).await?
             };
             report.findings.extend(still);
         }
@@ -111,7 +109,8 @@ impl<'a> Comparison<'a> {
         if repaired {
             self.journal.remove(event, position).await?;
         }
-        Ok(Finding { aggregate_id: event.aggregate_id, version: event.version, kind: Kind::Extra, repaired })
+        let (aggregate_id, version) = (event.aggregate_id, event.version);
+        Ok(Finding { aggregate_id, version, kind: Kind::Extra, at: version, repaired })
     }
 
     /// Whether a recorded event has its entry at this position.

@@ -93,6 +93,12 @@ struct Scan {
     segments: u16,
 }
 
+impl Verdict {
+    fn of(is_well: bool) -> Self {
+        if is_well { Self::Well } else { Self::NotWell }
+    }
+}
+
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Whether what was looked at is as it should be.
@@ -131,9 +137,8 @@ async fn run(options: &Options) -> Result<Verdict, Error> {
                     verdict = verdict.max(options.report(&tables.repair(model, *scan).await?));
                 }
             } else {
-                for report in tables.verify(&models, *scan).await? {
-                    verdict = verdict.max(options.report(&report));
-                }
+                let tell = |report: &Report| verdict = verdict.max(options.report(report));
+                tables.verify(&models, *scan, tell).await?;
             }
             Ok(verdict)
         }
@@ -151,7 +156,7 @@ impl Options {
     /// Tells what a read model has come to.
     fn report(&self, report: &Report) -> Verdict {
         self.tell(report, &report.in_words());
-        if report.is_well() { Verdict::Well } else { Verdict::NotWell }
+        Verdict::of(report.is_well())
     }
 
     /// Tells an answer, in words or as one line of JSON.

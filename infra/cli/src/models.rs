@@ -8,7 +8,7 @@ use domain::{AccountRow, StatementEntry, TransactionRow};
 use futures_util::future::try_join_all;
 
 use crate::{
-    Error, Scan,
+    Error, Scan, Verdict,
     histories::{self, History, Seen},
     journal,
     report::{Model, Report},
@@ -28,7 +28,7 @@ pub struct Tables {
 /// Nobody waits for an answer as a function's caller does, and much is read at once.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-fn dynamodb() -> Result<Client, aws::ConfigError> {
+fn patient() -> Result<Client, aws::ConfigError> {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     Ok(aws::client!(aws_sdk_dynamodb, "AWS_ENDPOINT_URL_DYNAMODB", timeouts))
 }
@@ -36,64 +36,82 @@ fn dynamodb() -> Result<Client, aws::ConfigError> {
 impl Tables {
     /// The tables whose names begin with `prefix`.
     pub fn connect(prefix: &str) -> Result<Self, Error> {
-        let client = dynamodb()?;
+        let client = patient()?;
         let table = |name: &str| format!("{prefix}{name}");
         Ok(Self {
             store: DynamoEventStore::new(client.clone(), table("events")),
             accounts: CurrentRows::new(client.clone(), table("accounts"), "account_id"),
             statement: RowHistory::new(client.clone(), table("statement"), "account_id"),
             transactions: CurrentRows::new(client.clone(), table("transactions"), "transaction_id"),
-            journal: Journal::new(client.clone(), table("journal")),
+            // How far its readers stay behind rests on how long a write may take.
+            journal: Journal::new(aws::dynamodb()?, table("journal")),
             totals: Counters::new(client, table("totals")),
         })
     }
 
-    /// Compares read models with the events, which are read once for all of them.
-    pub async fn verify(&self, models: &[Model], scan: Scan) -> Result<Vec<Report>, Error> {
-        let comparisons = try_join_all(models.iter().map(|model| self.begin(*model, Mode::Verify))).await?;
+    /// Compares read models with the events, which are read once for all of them, and tells of each as soon as it is known.
+    pub async fn verify(&self, models: &[Model], scan: Scan, mut tell: impl FnMut(&Report)) -> Result<(), Error> {
+        let comparisons = try_join_all(models.iter().map(|model| self.begin(*model, Mode::Verify, false))).await?;
         let label = models.iter().map(|model| model.label()).collect::<Vec<_>>().join(", ");
         let compare = async |history: History| {
+            let mut verdict = Verdict::Well;
             for comparison in &comparisons {
-                comparison.history(&history).await?;
+                verdict = verdict.max(comparison.history(&history).await?);
             }
-            Ok(())
+            Ok(verdict)
         };
         let seen = histories::each(&self.store, None, &label, scan, compare).await?;
-        let mut reports = Vec::new();
         for (comparison, model) in comparisons.into_iter().zip(models) {
-            reports.push(self.report(comparison, *model, seen, scan).await?);
+            tell(&self.report(comparison, *model, seen, scan).await?);
         }
-        Ok(reports)
+        Ok(())
     }
 
-    /// Compares a read model with the events, and puts right what differs.
+    /// Compares a read model with the events, and puts right what differs. Begins anew each time, for what it says is of all rows.
     pub async fn repair(&self, model: Model, scan: Scan) -> Result<Report, Error> {
-        if model == Model::Totals {
-            return totals::repair(&self.store, &self.totals, scan).await;
+        match model {
+            Model::Totals => totals::repair(&self.store, &self.totals, scan).await,
+            Model::Journal if self.journal.is_empty().await? => {
+                Err("the journal is empty: `daybook rebuild journal` gives each event its own place".into())
+            }
+            _ => self.put_right(model, None, scan, false).await,
         }
-        let (comparison, label) = (self.begin(model, Mode::Repair).await?, model.label());
-        let begins = matches!(&comparison, Comparison::Journal(journal) if journal.begins());
-        let bookmark = (!begins).then_some(label.as_str());
+    }
+
+    /// Makes a read model anew: sums beside the old ones, anything else row by row in its place. Goes on where it was stopped.
+    pub async fn rebuild(&self, model: Model, scan: Scan) -> Result<Report, Error> {
+        const FROM_NOTHING: &str = "journal-from-nothing";
+        match model {
+            Model::Totals => totals::rebuild(&self.store, &self.totals, scan).await,
+            Model::Journal
+                if self.journal.is_empty().await? || histories::is_under_way(&self.store, FROM_NOTHING).await? =>
+            {
+                self.put_right(model, Some(FROM_NOTHING), scan, true).await
+            }
+            _ => self.put_right(model, Some(&model.label()), scan, false).await,
+        }
+    }
+
+    async fn put_right(
+        &self,
+        model: Model,
+        bookmark: Option<&str>,
+        scan: Scan,
+        from_nothing: bool,
+    ) -> Result<Report, Error> {
+        let comparison = self.begin(model, Mode::Repair, from_nothing).await?;
         let compare = async |history: History| comparison.history(&history).await;
-        let seen = histories::each(&self.store, bookmark, &label, scan, compare).await?;
+        let seen = histories::each(&self.store, bookmark, &model.label(), scan, compare).await?;
         self.report(comparison, model, seen, scan).await
     }
 
-    /// Makes a read model anew: sums beside the old ones, anything else row by row in its place.
-    pub async fn rebuild(&self, model: Model, scan: Scan) -> Result<Report, Error> {
-        match model {
-            Model::Totals => totals::rebuild(&self.store, &self.totals, scan).await,
-            _ => self.repair(model, scan).await,
-        }
-    }
-
-    async fn begin(&self, model: Model, mode: Mode) -> Result<Comparison<'_>, Error> {
+    async fn begin(&self, model: Model, mode: Mode, from_nothing: bool) -> Result<Comparison<'_>, Error> {
         let store = &self.store;
         Ok(match model {
             Model::Accounts => Comparison::Accounts(rows::Comparison::new(store, &self.accounts, mode)),
             Model::Statement => Comparison::Statement(rows::Comparison::new(store, &self.statement, mode)),
             Model::Transactions => Comparison::Transactions(rows::Comparison::new(store, &self.transactions, mode)),
-            Model::Journal => Comparison::Journal(journal::Comparison::begin(store, &self.journal, mode).await?),
+            Model::Journal => Comparison::Journal(journal::Comparison::new(store, &self.journal, mode, from_nothing)),
             Model::Totals => Comparison::Totals(totals::Look::begin(store, &self.totals).await?),
         })
     }
@@ -119,7 +137,7 @@ enum Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    async fn history(&self, history: &History) -> Result<(), Error> {
+    async fn history(&self, history: &History) -> Result<Verdict, Error> {
         match self {
             Self::Accounts(rows) => rows.history(history).await,
             Self::Statement(rows) => rows.history(history).await,

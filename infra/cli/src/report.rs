@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws::Finding;
+use aws::{Finding, Kind};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -73,10 +73,13 @@ impl Report {
         if unreadable > 0 {
             lines.push(format!("  {unreadable} items of the events table cannot be read"));
         }
-        for Finding { aggregate_id, version, kind, repaired } in &self.findings {
-            let kind = format!("{kind:?}").to_lowercase();
+        for Finding { aggregate_id, version, kind, at, repaired } in &self.findings {
+            let said = match kind {
+                Kind::Behind => format!("behind, at version {at}"),
+                kind => format!("{kind:?}").to_lowercase(),
+            };
             let state = if *repaired { "put right" } else { "wrong" };
-            lines.push(format!("  {aggregate_id} version {version}: {kind} ({state})"));
+            lines.push(format!("  {aggregate_id} version {version}: {said} ({state})"));
         }
         lines.extend(self.counters.iter().map(|finding| format!("  {finding}")));
         lines.join("\n")
@@ -96,11 +99,26 @@ pub struct CounterFinding {
     pub is: i128,
     /// What the events add up to.
     pub should_be: i128,
+    /// Whether it differed by as much at the look before.
+    #[serde(skip)]
+    pub is_certain: bool,
+}
+
+impl CounterFinding {
+    /// Whether it is about the same sum.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        (&self.group, &self.of, &self.counter) == (&other.group, &other.of, &other.counter)
+    }
+
+    /// Whether that sum differs by as much.
+    pub fn is_same_difference(&self, other: &Self) -> bool {
+        self.is_same_place(other) && self.is - self.should_be == other.is - other.should_be
+    }
 }
 
 impl fmt::Display for CounterFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { group, of, counter, is, should_be } = self;
+        let Self { group, of, counter, is, should_be, .. } = self;
         write!(f, "{counter} of {of} in {group}: {is} instead of {should_be} (rebuild totals)")
     }
 }

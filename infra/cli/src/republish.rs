@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    Error, Scan,
+    Error, Scan, Verdict,
     histories::{self, History},
     instant,
 };
@@ -33,6 +33,16 @@ pub struct Which {
 #[derive(Debug, Default, Clone, Copy, Serialize)]
 pub struct Published {
     pub events: u64,
+    /// The commits that they are of.
+    #[serde(skip)]
+    pub commits: u64,
+}
+
+impl Published {
+    fn add(&mut self, more: Self) {
+        self.events += more.events;
+        self.commits += more.commits;
+    }
 }
 
 /// Publishes what is asked for.
@@ -60,7 +70,7 @@ pub async fn of_aggregate(
     while next <= to {
         let commits = store.read(id, next, usize::MAX).await?;
         let Some(last) = commits.last() else { break };
-        published.events += announce(bus, &commits, |_, version| (next..=to).contains(&version)).await?;
+        published.add(announce(bus, &commits, |_, version| (next..=to).contains(&version)).await?);
         next = last.last_version() + 1;
     }
     Ok(published)
@@ -77,9 +87,9 @@ pub async fn of_time(
     let published = RefCell::new(Published::default());
     let is_wanted = |at: Timestamp| from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to);
     let work = async |history: History| {
-        let events = announce(bus, &history.commits, |at, _| is_wanted(at)).await?;
-        published.borrow_mut().events += events;
-        Ok::<(), Error>(())
+        let more = announce(bus, &history.commits, |at, _| is_wanted(at)).await?;
+        published.borrow_mut().add(more);
+        Ok::<_, Error>(Verdict::Well)
     };
     // Without a bookmark: one that another time or bus had left would leave events out.
     let seen = histories::each(store, None, "republish", scan, work).await?;
@@ -89,19 +99,24 @@ pub async fn of_time(
     Ok(published.into_inner())
 }
 
-/// Publishes the events of `commits` that are wanted, as the publisher does; their number.
+/// Publishes the events of `commits` that are wanted, as the publisher does.
 async fn announce<B: Bus>(
     bus: &B,
     commits: &[Commit],
     is_wanted: impl Fn(Timestamp, Version) -> bool,
-) -> Result<u64, Error> {
-    let events = commits.iter().flat_map(Commit::envelopes).filter(|event| is_wanted(event.created_at, event.version));
-    let entries = events
-        .map(|event| Entry::announcing(domain::EVENT_SOURCE, &event, B::LIMITS.bytes_max).map(|entry| vec![entry]));
-    let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+) -> Result<Published, Error> {
+    let (mut entries, mut wanted) = (Vec::new(), Published::default());
+    for commit in commits {
+        let before = entries.len();
+        for event in commit.envelopes().filter(|event| is_wanted(event.created_at, event.version)) {
+            entries.push(vec![Entry::announcing(domain::EVENT_SOURCE, &event, B::LIMITS.bytes_max)?]);
+        }
+        wanted.commits += u64::from(entries.len() > before);
+    }
+    wanted.events = entries.len() as u64;
     let published = publish(bus, &System, &entries).await;
     if published < entries.len() {
         return Err(format!("the bus took {published} of {} events", entries.len()).into());
     }
-    Ok(published as u64)
+    Ok(wanted)
 }

@@ -1,6 +1,11 @@
 //! Read models whose rows are each of one aggregate: every row is compared with the fold of its own events.
 
-use std::{cell::RefCell, collections::BTreeSet, marker::PhantomData, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
+    time::Duration,
+};
 
 use aggregate::{AggregateId, Event, Row, Version};
 use aws::{Comparable, DynamoEventStore, Expected, Finding, Kind, Mode, Segment};
@@ -8,7 +13,7 @@ use eventing::{EventStore, Host, ProjectError, ReadError, System, catch_up, fold
 use futures_util::future::try_join_all;
 
 use crate::{
-    Error, Scan,
+    Error, Scan, Verdict,
     histories::{History, Seen},
     report::{Model, Report},
 };
@@ -32,16 +37,17 @@ impl<'a, R: Row, T: Comparable<R>> Comparison<'a, R, T> {
     }
 
     /// Compares the rows of one aggregate, if it has any in this read model.
-    pub async fn history(&self, history: &History) -> Result<(), Error> {
+    pub async fn history(&self, history: &History) -> Result<Verdict, Error> {
         let aggregate_id = history.aggregate_id;
         let found = match rows_of::<R>(self.store, history).await {
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(Verdict::Well),
             Ok(Some(rows)) => self.table.compare(Expected::new(self.store, aggregate_id, rows), self.mode).await?,
             Err(error) => vec![unreadable(aggregate_id, history.newest(), error)?],
         };
+        let verdict = Verdict::of(found.iter().all(|finding| finding.repaired));
         self.findings.borrow_mut().extend(found);
         self.compared.borrow_mut().insert(aggregate_id);
-        Ok(())
+        Ok(verdict)
     }
 
     /// What all of it has come to.
@@ -70,14 +76,20 @@ async fn settled<R: Row>(
         return Ok(settled);
     }
     System.sleep(ON_ITS_WAY).await;
-    let mut again: Vec<AggregateId> = unsettled.iter().map(|finding| finding.aggregate_id).collect();
-    again.sort_unstable();
-    again.dedup();
-    for id in again {
-        let known = unsettled.iter().filter(|finding| finding.aggregate_id == id).map(|finding| finding.version).max();
-        let rows = catch_up::<R>(store, id, None, known.unwrap_or_default()).await?;
+    let mut again: BTreeMap<AggregateId, Version> = BTreeMap::new();
+    for finding in unsettled {
+        let known = again.entry(finding.aggregate_id).or_default();
+        *known = finding.version.max(*known);
+    }
+    // All of what is found of these the second time is what counts.
+    settled.retain(|finding| finding.repaired || !again.contains_key(&finding.aggregate_id));
+    for (id, known) in again {
+        let rows = catch_up::<R>(store, id, None, known).await?;
         let still = table.compare(Expected::new(store, id, rows), Mode::Verify).await?;
-        settled.extend(still.into_iter().filter(|finding| Some(finding.version) <= known));
+        // Newer events may be on their way by now. What was missing before has come if the rows have come that far without a hole.
+        let is_hole = |finding: &Finding| finding.kind == Kind::Missing && finding.version <= finding.at;
+        let is_wrong = |finding: &Finding| finding.at < known || !may_settle(finding) || is_hole(finding);
+        settled.extend(still.into_iter().filter(is_wrong));
     }
     Ok(settled)
 }
@@ -94,15 +106,14 @@ async fn extra<R: Row>(
     loop {
         let (ids, next) = table.keys().page(segment, after).await?;
         for id in ids.into_iter().filter(|id| !compared.contains(id)) {
-            let has_events = match store.read(id, 1, 1).await {
-                Ok(commits) => !commits.is_empty(),
-                // Found with the others.
-                Err(ReadError::Corrupt(_)) => true,
+            let expected = match store.read(id, 1, 1).await.map(|commits| commits.into_iter().next()) {
+                Ok(None) => Expected::new(store, id, Vec::new()),
+                Ok(Some(first)) if first.aggregate_type != R::Event::AGGREGATE_TYPE => Expected::nothing(id),
+                // Found with the others, or new.
+                Ok(Some(_)) | Err(ReadError::Corrupt(_)) => continue,
                 Err(error) => return Err(error.into()),
             };
-            if !has_events {
-                findings.extend(table.compare(Expected::new(store, id, Vec::new()), mode).await?);
-            }
+            findings.extend(table.compare(expected, mode).await?);
         }
         after = next;
         if after.is_none() {
@@ -117,9 +128,11 @@ async fn extra<R: Row>(
 /// Any other error.
 pub fn unreadable(aggregate_id: AggregateId, version: Version, error: ProjectError) -> Result<Finding, Error> {
     match error {
-        ProjectError::Unreadable(_) | ProjectError::NoHistory { .. } | ProjectError::Read(ReadError::Corrupt(_)) => {
+        ProjectError::Unreadable(_)
+        | ProjectError::NoHistory { .. }
+        | ProjectError::Read(ReadError::Corrupt(_) | ReadError::AnotherType) => {
             eprintln!("{aggregate_id}: {}", eventing::causes(&error));
-            Ok(Finding { aggregate_id, version, kind: Kind::Unreadable, repaired: false })
+            Ok(Finding { aggregate_id, version, kind: Kind::Unreadable, at: 0, repaired: false })
         }
         other => Err(other.into()),
     }
@@ -128,7 +141,7 @@ pub fn unreadable(aggregate_id: AggregateId, version: Version, error: ProjectErr
 /// The rows of a history; nothing for an aggregate of another type.
 pub async fn rows_of<R: Row>(store: &impl EventStore, history: &History) -> Result<Option<Vec<R>>, ProjectError> {
     let History { aggregate_id, commits } = history;
-    if commits.iter().any(|commit| commit.aggregate_type != R::Event::AGGREGATE_TYPE) {
+    if commits.iter().all(|commit| commit.aggregate_type != R::Event::AGGREGATE_TYPE) {
         return Ok(None);
     }
     let rows = match fold(None, commits) {
@@ -137,4 +150,65 @@ pub async fn rows_of<R: Row>(store: &impl EventStore, history: &History) -> Resu
         rows => rows?,
     };
     Ok(Some(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use ::tests::{Engine, commit};
+    use aws::CurrentRows;
+    use domain::AccountRow;
+    use eventing::{Commit, ReadTable};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_row_that_stands_still_is_found_though_its_account_goes_on() {
+        let engine = Engine::start().await;
+        let store = DynamoEventStore::new(engine.client.clone(), "events");
+        let table = CurrentRows::new(engine.client.clone(), "accounts", "account_id");
+        let [still, moving] = [1, 2].map(|id| AggregateId(Uuid::from_u128(id)));
+        let comparison = Comparison::<AccountRow, _>::new(&store, &table, Mode::Verify);
+        let rows = async |id, commits: &[Commit]| {
+            let rows: Vec<AccountRow> = fold(None, commits).unwrap();
+            table
+                .save(table.latest(id).await.unwrap().map_or(0, |row: AccountRow| row.version()), &rows)
+                .await
+                .unwrap();
+        };
+        let mut all = Vec::new();
+        for aggregate_id in [still, moving] {
+            let commits: Vec<Commit> = (1..=4).map(|version| commit(aggregate_id, version)).collect();
+            for commit in &commits[..3] {
+                store.append(commit).await.unwrap();
+            }
+            rows(aggregate_id, &commits[..2]).await;
+            comparison.history(&History { aggregate_id, commits: commits[..3].to_vec() }).await.unwrap();
+            all.push(commits);
+        }
+        // Another event of each comes while the comparison waits for those that were on their way; only one projector is at work.
+        for commits in &all {
+            store.append(&commits[3]).await.unwrap();
+        }
+        rows(moving, &all[1][..3]).await;
+        let report = comparison.report(Model::Accounts, Seen::default(), Scan { segments: 1 }).await.unwrap();
+        let found: Vec<_> = report.findings.iter().map(|finding| (finding.aggregate_id, finding.kind)).collect();
+        assert_eq!(found, [(still, Kind::Behind)]);
+    }
+
+    #[tokio::test]
+    async fn a_row_under_the_id_of_another_kind_of_aggregate_is_extra_and_is_taken_out() {
+        let engine = Engine::start().await;
+        let store = DynamoEventStore::new(engine.client.clone(), "events");
+        let table = CurrentRows::new(engine.client.clone(), "accounts", "account_id");
+        let id = AggregateId(Uuid::from_u128(1));
+        let rows: Vec<AccountRow> = fold(None, &[commit(id, 1)]).unwrap();
+        table.save(0, &rows).await.unwrap();
+        store.append(&Commit { aggregate_type: "Transaction".to_owned(), ..commit(id, 1) }).await.unwrap();
+        for (mode, found) in [(Mode::Verify, 1), (Mode::Repair, 1), (Mode::Verify, 0)] {
+            let comparison = Comparison::<AccountRow, _>::new(&store, &table, mode);
+            let report = comparison.report(Model::Accounts, Seen::default(), Scan { segments: 1 }).await.unwrap();
+            assert_eq!(report.findings.iter().filter(|finding| finding.kind == Kind::Extra).count(), found);
+        }
+    }
 }

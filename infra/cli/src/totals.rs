@@ -13,13 +13,13 @@ use domain::TotalsRow;
 use eventing::{Host, ReadTable, Saved, System};
 
 use crate::{
-    Error, Scan,
+    Error, Scan, Verdict,
     histories::{self, History, Seen},
     report::{CounterFinding, Model, Report},
-    rows::{rows_of, unreadable},
+    rows::{ON_ITS_WAY, rows_of, unreadable},
 };
 
-/// Looks at sums that are not read at one moment: a difference counts only if it is there twice in the same way.
+/// How often the totals are looked at. They are not read at one moment, and events go on, so a difference counts only if it stays.
 const LOOKS_MAX: u32 = 4;
 
 /// Sums by their place: the group with its shard, and what is counted.
@@ -42,16 +42,17 @@ impl<'a> Look<'a> {
     }
 
     /// Compares one account's row, and adds what the sums have of it.
-    pub async fn history(&self, history: &History) -> Result<(), Error> {
+    pub async fn history(&self, history: &History) -> Result<Verdict, Error> {
         let aggregate_id = history.aggregate_id;
         let finding = match rows_of::<TotalsRow>(self.store, history).await {
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(Verdict::Well),
             Ok(Some(rows)) => self.add(aggregate_id, &rows),
             Err(error) => Some(unreadable(aggregate_id, history.newest(), error)?),
         };
+        let verdict = Verdict::of(finding.is_none());
         self.findings.borrow_mut().extend(finding);
         self.compared.borrow_mut().insert(aggregate_id);
-        Ok(())
+        Ok(verdict)
     }
 
     fn add(&self, aggregate_id: AggregateId, rows: &[TotalsRow]) -> Option<Finding> {
@@ -69,7 +70,7 @@ impl<'a> Look<'a> {
             Some(_) => return None,
             None => Kind::Missing,
         };
-        Some(Finding { aggregate_id, version: newest, kind, repaired: false })
+        Some(Finding { aggregate_id, version: newest, kind, at: version, repaired: false })
     }
 
     /// What this look has come to.
@@ -82,6 +83,7 @@ impl<'a> Look<'a> {
             aggregate_id,
             version: contents.version(aggregate_id),
             kind: Kind::Extra,
+            at: contents.version(aggregate_id),
             repaired: false,
         }));
         report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
@@ -91,24 +93,45 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Looks until all is well, or differs twice in the same way; `first` is what was seen already.
+/// What was there before and still is after another look.
+fn and_still(before: Report, next: Report) -> Report {
+    let now: BTreeMap<AggregateId, &Finding> =
+        next.findings.iter().map(|finding| (finding.aggregate_id, finding)).collect();
+    let stays = |finding: &Finding| {
+        let still = now.get(&finding.aggregate_id).filter(|now| now.kind == finding.kind);
+        // A row that lacked an event has it if it has come that far; the next one is on its way.
+        let may_come = matches!(finding.kind, Kind::Behind | Kind::Missing);
+        still.is_some_and(|now| !may_come || now.at < finding.version)
+    };
+    let findings = before.findings.into_iter().filter(stays).collect();
+    let before = before.counters;
+    let mut counters = next.counters;
+    counters.retain(|now| before.iter().any(|before| before.is_same_place(now)));
+    for counter in &mut counters {
+        // A sum that moves while it is read differs by something else each time.
+        counter.is_certain = before.iter().any(|before| before.is_same_difference(counter));
+    }
+    Report { findings, counters, ..next }
+}
+
+/// Looks again until all is well, or what differs stays as it is.
 pub async fn confirm(store: &DynamoEventStore, table: &Counters, scan: Scan, first: Report) -> Result<Report, Error> {
-    let mut last = first;
-    for _ in 1..LOOKS_MAX {
-        if last.is_well() {
-            return Ok(last);
+    let mut report = first;
+    for look_number in 1..LOOKS_MAX {
+        let is_certain = look_number > 1 && report.counters.iter().all(|counter| counter.is_certain);
+        if report.is_well() || is_certain {
+            break;
         }
-        System.sleep(GENERATION_KEPT).await;
-        let report = look(store, table, scan).await?;
-        if last.findings == report.findings && last.counters == report.counters {
-            return Ok(report);
-        }
-        last = report;
+        System.sleep(ON_ITS_WAY).await;
+        report = and_still(report, look(store, table, scan).await?);
     }
-    if last.is_well() {
-        return Ok(last);
+    let uncertain = report.counters.iter().filter(|counter| !counter.is_certain).count();
+    report.counters.retain(|counter| counter.is_certain);
+    if uncertain > 0 && report.is_well() {
+        let why = "so much goes on that they never stood still; try again at a quieter time, or rebuild the totals";
+        return Err(format!("{uncertain} sums cannot be compared: {why}").into());
     }
-    Err("so much goes on that the totals never stood still; try again at a quieter time, or rebuild them".into())
+    Ok(report)
 }
 
 async fn look(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {
@@ -147,7 +170,7 @@ fn differences(contents: &Contents, sums: &Sums) -> Vec<CounterFinding> {
     let finding = |(place, counter): ((String, String), String)| {
         let (is, should_be) = (value(&contents.counters, &place, &counter), value(sums, &place, &counter));
         let (group, of) = place;
-        (is != should_be).then_some(CounterFinding { group, of, counter, is, should_be })
+        (is != should_be).then_some(CounterFinding { group, of, counter, is, should_be, is_certain: false })
     };
     all.into_iter().filter_map(finding).collect()
 }
@@ -191,9 +214,10 @@ async fn build(store: &DynamoEventStore, table: &Counters, name: &str, scan: Sca
     let work = async |history: History| {
         let aggregate_id = history.aggregate_id;
         // One that cannot be read ends this: sums without it would be wrong.
-        let Some(rows) = rows_of::<TotalsRow>(store, &history).await? else { return Ok(()) };
+        let Some(rows) = rows_of::<TotalsRow>(store, &history).await? else { return Ok(Verdict::Well) };
         compared.set(compared.get() + 1);
-        bring_up(table, aggregate_id, &rows).await
+        bring_up(table, aggregate_id, &rows).await?;
+        Ok(Verdict::Well)
     };
     let seen = histories::each(store, Some(name), "totals", scan, work).await?;
     Ok(Report { compared: compared.get(), ..Report::new(Model::Totals, seen) })

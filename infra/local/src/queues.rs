@@ -47,6 +47,12 @@ struct GetQueueUrl {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+struct GetQueueAttributes {
+    queue_url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct ReceiveMessage {
     queue_url: String,
     #[serde(default = "one")]
@@ -86,6 +92,17 @@ impl Queues {
                 let queue = self.names.iter().find(|name| **name == asked.queue_name).ok_or_else(no_queue)?;
                 Ok(json!({ "QueueUrl": names::queue_url(queue) }))
             }
+            Some("GetQueueAttributes") => {
+                let asked: GetQueueAttributes = aws_json::request(action, headers, body, BODY_BYTES_MAX).await?;
+                let all = self.durable.messages(self.queue(&asked.queue_url)?).map_err(broken)?;
+                let seen = self.visible(all.clone());
+                let (waiting, hidden) = (seen.len().to_string(), (all.len() - seen.len()).to_string());
+                Ok(json!({ "Attributes": {
+                    "ApproximateNumberOfMessages": waiting,
+                    "ApproximateNumberOfMessagesNotVisible": hidden,
+                    "ApproximateNumberOfMessagesDelayed": "0",
+                } }))
+            }
             Some("ReceiveMessage") => {
                 let asked: ReceiveMessage = aws_json::request(action, headers, body, BODY_BYTES_MAX).await?;
                 let timeout = Duration::from_secs(asked.visibility_timeout.unwrap_or(VISIBILITY_TIMEOUT_S));
@@ -113,18 +130,21 @@ impl Queues {
     }
 
     fn receive(&self, queue: &str, messages_max: usize, timeout: Duration) -> Result<Vec<Waiting>, Refused> {
-        let mut messages = self.durable.messages(queue).map_err(broken)?;
-        let now = Instant::now();
-        {
-            let mut hidden_until = self.hidden_until.lock().unwrap_or_else(PoisonError::into_inner);
-            hidden_until.retain(|_, until| *until > now);
-            messages.retain(|message| !hidden_until.contains_key(&message.id));
-        }
+        let mut messages = self.visible(self.durable.messages(queue).map_err(broken)?);
         messages.truncate(messages_max);
         for message in &messages {
             self.hide(message.id.clone(), timeout);
         }
         Ok(messages)
+    }
+
+    /// Those that nobody hides.
+    fn visible(&self, mut messages: Vec<Waiting>) -> Vec<Waiting> {
+        let now = Instant::now();
+        let mut hidden_until = self.hidden_until.lock().unwrap_or_else(PoisonError::into_inner);
+        hidden_until.retain(|_, until| *until > now);
+        messages.retain(|message| !hidden_until.contains_key(&message.id));
+        messages
     }
 
     fn hide(&self, message: String, timeout: Duration) {

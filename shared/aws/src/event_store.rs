@@ -73,7 +73,8 @@ impl DynamoEventStore {
         Ok(ScanPage { commits: page.items.unwrap_or_default().into_iter().map(decode).collect(), next })
     }
 
-    /// The table's ARN, and about how many commits are in it: `DynamoDB` counts anew every six hours.
+    /// What tells the table from any other, before and after it: its ARN and when it was made; and about how many commits are in
+    /// it: `DynamoDB` counts anew every six hours.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -81,7 +82,8 @@ impl DynamoEventStore {
         let described = self.client.describe_table().table_name(&self.table).send().await.map_err(unavailable)?;
         let table = described.table.ok_or_else(|| ReadError::Unavailable("an answer without a table".into()))?;
         let commits = table.item_count.unwrap_or_default().try_into().unwrap_or_default();
-        Ok((table.table_arn.unwrap_or_default(), commits))
+        let made_at = table.creation_date_time.map(|at| at.secs()).unwrap_or_default();
+        Ok((format!("{} {made_at}", table.table_arn.unwrap_or_default()), commits))
     }
 
     /// One page of an aggregate's items, and what to go on after.

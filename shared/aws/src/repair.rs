@@ -23,6 +23,8 @@ pub struct Finding {
     pub version: Version,
     /// What is the matter.
     pub kind: Kind,
+    /// The version of the aggregate's newest row that was there; 0 where there was none.
+    pub at: Version,
     /// Whether it is put right.
     pub repaired: bool,
 }
@@ -55,7 +57,8 @@ pub enum Mode {
 /// The rows that an aggregate should have, folded from as many of its events as are needed.
 #[derive(Debug)]
 pub struct Expected<'a, R, S> {
-    store: &'a S,
+    /// Where the rest of its events are, if it may have any.
+    store: Option<&'a S>,
     aggregate_id: AggregateId,
     rows: Vec<R>,
 }
@@ -64,13 +67,20 @@ impl<'a, R: Row, S: EventStore> Expected<'a, R, S> {
     /// Begins with `rows`: those of the aggregate's first events, in order.
     #[must_use]
     pub fn new(store: &'a S, aggregate_id: AggregateId, rows: Vec<R>) -> Self {
-        Self { store, aggregate_id, rows }
+        Self { store: Some(store), aggregate_id, rows }
+    }
+
+    /// No rows: what has this id is an aggregate of another type.
+    #[must_use]
+    pub fn nothing(aggregate_id: AggregateId) -> Self {
+        Self { store: None, aggregate_id, rows: Vec::new() }
     }
 
     /// The rows of all events up to `version` and perhaps more; fewer where the aggregate has fewer events.
     async fn up_to(&mut self, version: Version) -> Result<&[R], ProjectError> {
-        let more = catch_up(self.store, self.aggregate_id, self.rows.last(), version).await?;
-        self.rows.extend(more);
+        if let Some(store) = self.store {
+            self.rows.extend(catch_up(store, self.aggregate_id, self.rows.last(), version).await?);
+        }
         Ok(&self.rows)
     }
 }
@@ -113,7 +123,7 @@ impl Keys<'_> {
     /// One page of those in one segment of the table, and the place to go on after. An aggregate may come more than once.
     ///
     /// # Errors
-    /// When the table does not answer.
+    /// When the table does not answer, or has a key that is no aggregate's id.
     pub async fn page(
         &self,
         segment: Segment,
@@ -123,7 +133,9 @@ impl Keys<'_> {
         let scan = scan.projection_expression("#key").expression_attribute_names("#key", self.attribute);
         let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
         let id = |item: &Item| Some(AggregateId(item.get(self.attribute)?.as_s().ok()?.parse().ok()?));
-        let mut ids: Vec<AggregateId> = page.items.unwrap_or_default().iter().filter_map(id).collect();
+        let id = |item: &Item| id(item).ok_or_else(|| TableError(format!("{item:?} is no key of an aggregate").into()));
+        let mut ids: Vec<AggregateId> =
+            page.items.unwrap_or_default().iter().map(id).collect::<Result<_, TableError>>()?;
         ids.dedup();
         Ok((ids, page.last_evaluated_key.map(RowPlace)))
     }
@@ -154,8 +166,13 @@ impl<R: Row> Comparable<R> for CurrentRows {
             if repaired && self.replace(aggregate_id, found.as_ref(), newest).await? == Saved::Stale {
                 continue;
             }
+            // A projector may have passed over the first event because of a row that should not have been there.
+            if repaired && kind == Kind::Extra && !expected.up_to(1).await?.is_empty() {
+                continue;
+            }
+            let newest = expected.rows.last();
             let version = newest.map(Row::version).or(at).unwrap_or_default();
-            return Ok(vec![Finding { aggregate_id, version, kind, repaired }]);
+            return Ok(vec![Finding { aggregate_id, version, kind, at: at.unwrap_or_default(), repaired }]);
         }
     }
 
@@ -215,14 +232,21 @@ impl<R: Row> Comparable<R> for RowHistory {
                 // Whoever writes the row of a version writes this one; in order, so that no gap comes about.
                 self.client.put_item().table_name(&self.table).set_item(Some(right)).send().await.map_err(failed)?;
             }
-            findings.push(Finding { aggregate_id, version, kind, repaired });
+            findings.push(Finding { aggregate_id, version, kind, at: newest, repaired });
         }
-        for version in found.into_keys() {
+        for version in found.keys().copied() {
             if repaired {
                 let delete = self.client.delete_item().table_name(&self.table).key(self.key, text(&aggregate_id));
                 delete.key(VERSION, AttributeValue::N(version.to_string())).send().await.map_err(failed)?;
             }
-            findings.push(Finding { aggregate_id, version, kind: Kind::Extra, repaired });
+            findings.push(Finding { aggregate_id, version, kind: Kind::Extra, at: newest, repaired });
+        }
+        if repaired && let Some(last) = found.keys().next_back() {
+            // A projector may have passed over an event because of a row that should not have been there.
+            for row in expected.up_to(*last).await?.iter().filter(|row| found.contains_key(&row.version())) {
+                let put = self.client.put_item().table_name(&self.table).set_item(Some(encode(row)?));
+                put.send().await.map_err(failed)?;
+            }
         }
         Ok(findings)
     }
@@ -233,11 +257,17 @@ impl<R: Row> Comparable<R> for RowHistory {
 }
 
 impl Journal {
-    /// Compares the entry of `event` with the event; one that is missing enters now, as any event that comes late.
+    /// Compares the entry of `event` with the event; one that is missing enters at the time that `now` tells then, as any event that
+    /// comes late.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn compare(&self, event: &Envelope, now: Timestamp, mode: Mode) -> Result<Option<Finding>, TableError> {
+    pub async fn compare(
+        &self,
+        event: &Envelope,
+        now: impl Fn() -> Timestamp,
+        mode: Mode,
+    ) -> Result<Option<Finding>, TableError> {
         let (noted, item) = self.found(event).await?;
         let place = noted.clone().unwrap_or_else(|| Position::of(event, event.created_at));
         let kind = match item {
@@ -247,11 +277,12 @@ impl Journal {
         };
         match (mode, noted, kind) {
             (Mode::Verify, ..) => {}
-            (Mode::Repair, None, Kind::Missing) => drop(enter(self, event, now).await?),
+            (Mode::Repair, None, Kind::Missing) => drop(enter(self, event, now()).await?),
             (Mode::Repair, ..) => self.overwrite(event, &place).await?,
         }
         let (aggregate_id, version) = (event.aggregate_id, event.version);
-        Ok(Some(Finding { aggregate_id, version, kind, repaired: mode == Mode::Repair }))
+        let at = if kind == Kind::Missing { 0 } else { version };
+        Ok(Some(Finding { aggregate_id, version, kind, at, repaired: mode == Mode::Repair }))
     }
 
     /// The place of the entry that `event` has, or would have: its own, or the one that the note there tells.

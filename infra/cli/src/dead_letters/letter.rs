@@ -84,11 +84,20 @@ impl Letter {
         }
     }
 
+    /// How many of the stream's records it is about, if it is about such.
+    pub fn records(&self) -> Option<u64> {
+        match self.about {
+            About::Records { number, .. } => Some(number),
+            _ => None,
+        }
+    }
+
     /// The times between which the events were decided that were in the stream's records, if it is about such.
     pub fn time(&self) -> Option<(Timestamp, Timestamp)> {
-        /// An event is recorded, and so arrives in the stream, after it was decided; and clocks differ.
-        const BEFORE: Duration = Duration::from_mins(5);
-        const AFTER_MICROS: i64 = 60_000_000;
+        /// An event is recorded, and so arrives in the stream, after it was decided; and clocks differ. What is published without
+        /// need does no harm.
+        const BEFORE: Duration = Duration::from_hours(1);
+        const AFTER_MICROS: i64 = 3_600_000_000;
         let About::Records { from, to, .. } = self.about else { return None };
         Some((from.earlier_by(BEFORE), Timestamp::from_micros(to.as_micros() + AFTER_MICROS)))
     }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use aws_sdk_sqs::{Client, types::MessageSystemAttributeName};
+use aws_sdk_sqs::{
+    Client,
+    types::{MessageSystemAttributeName, QueueAttributeName},
+};
 
 use super::letter::Letter;
 use crate::Error;
@@ -61,6 +64,17 @@ impl Queue {
             return Err(no_letter(missing));
         }
         Ok(wanted)
+    }
+
+    /// About how many letters somebody is at work on, or has looked at a moment ago: nobody sees them for so long.
+    pub async fn hidden(&self) -> Result<u64, Error> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let asked = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let numbers = asked.send().await?.attributes.unwrap_or_default();
+        Ok(numbers.values().filter_map(|number| number.parse::<u64>().ok()).sum())
     }
 
     async fn up_to(&self, letters_max: usize, hidden: Duration) -> Result<Vec<Letter>, Error> {
