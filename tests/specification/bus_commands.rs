@@ -261,7 +261,7 @@ async fn an_answer_that_the_bus_does_not_take_is_given_by_the_next_try() {
     let bank = Bank::open().await;
     let event = bank.request("r", json!({}));
     bank.bus.down.store(true, Ordering::Relaxed);
-    assert!(matches!(bank.take(&event).await, Err(HandleError::NotAnswered)));
+    assert!(matches!(bank.take(&event).await, Err(HandleError::NotAnswered(_))));
     bank.bus.down.store(false, Ordering::Relaxed);
     assert_eq!(bank.accepted(&event).await, 2);
     assert_eq!(bank.types().await, ["AccountCreated", "MoneyDeposited"]);

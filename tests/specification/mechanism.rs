@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use aggregate::{Aggregate, AggregateId, CorrelationId, Envelope, Metadata, Timestamp, Version};
+use aggregate::{Aggregate, AggregateId, CorrelationId, Envelope, Event, Metadata, Timestamp, Version};
 use domain::{Account, AccountCommand, AccountRow};
 use eventing::{
-    Bus, BusError, Commit, Entered, Entry, EventStore, ExecuteError, Host, JournalTable, MemoryStore, Placing,
-    Position, ProjectError, Projected, PublishLimits, ReadTable, RecordedEvent, SHARDS, Saved, ShardPage, System,
-    TableError, enter, execute, fold, load, load_at, merge, project, publish, shard,
+    Bus, BusError, Commit, Entered, Entry, EventStore, ExecuteError, Host, JournalTable, Loaded, MemoryStore, Placing,
+    Position, ProjectError, Projected, PublishLimits, ReadError, ReadTable, RecordedEvent, SHARDS, Saved, ShardPage,
+    Snapshot, System, TableError, enter, execute, fold, load, load_at, merge, project, publish, shard,
 };
 use tests::{Fault, FaultyStore, MemoryTable, StillHost, command, deposited, envelopes, eur, opened, owner};
 use uuid::Uuid;
@@ -267,7 +267,7 @@ async fn the_publisher_waits_between_attempts_and_not_after_the_last() {
     // 14 for the time, 1 for the source, 2 for the type, and the JSON of the detail.
     assert_eq!(entry.bytes(), 14 + 1 + 2 + 5);
     let waits = Waits::default();
-    assert_eq!(publish(&Down, &waits, &[vec![entry]]).await, 0);
+    assert_eq!(publish(&Down, &waits, &[vec![entry]]).await.records, 0);
     assert_eq!(*waits.0.lock().unwrap(), [100, 200].map(Duration::from_millis));
 }
 
@@ -303,4 +303,68 @@ async fn an_event_enters_the_journal_once_whenever_it_comes() {
     for (version, now) in [(1, 0), (1, 60_000_000), (2, 0), (2, 60_000_000)] {
         assert_eq!(enter(&table, &event(version), journal_time(now)).await.unwrap(), Entered::Before);
     }
+}
+
+#[tokio::test]
+async fn a_state_that_does_not_parse_is_left_aside_and_a_doubled_version_is_corrupt() {
+    let (store, id) = (MemoryStore::default(), AggregateId(Uuid::now_v7()));
+    let state = Snapshot { schema: Account::STATE_SCHEMA, data: serde_json::json!({ "of": "another form" }) };
+    for version in 1..=20 {
+        let event = if version == 1 { opened() } else { deposited(1) };
+        let state = Some(state.clone()).filter(|_| version % 4 == 0);
+        store.append(&Commit { state, ..commit(id, version, 0, &[event]) }).await.unwrap();
+    }
+    let Loaded { aggregate: Account::Opened(account), version, .. } = load(&store, id, 18).await.unwrap() else {
+        panic!("is open")
+    };
+    assert_eq!((account.balance, version), (17, 18));
+    // Whoever appends without having read the commit before makes two events of one version.
+    store.append(&commit(id, 21, 0, &[deposited(1), deposited(1)])).await.unwrap();
+    store.append(&commit(id, 22, 0, &[deposited(1)])).await.unwrap();
+    assert!(matches!(load::<Account>(&store, id, Version::MAX).await, Err(ReadError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn an_event_of_another_type_of_aggregate_is_in_no_row() {
+    let (store, id) = (MemoryStore::default(), AggregateId(Uuid::now_v7()));
+    let table = MemoryTable::<AccountRow>::default();
+    let event =
+        Envelope { aggregate_type: "Door".to_owned(), ..commit(id, 1, 0, &[opened()]).envelopes().next().unwrap() };
+    let outcome = project(&store, &table, &StillHost::default(), &event).await;
+    assert!(matches!(outcome, Err(ProjectError::Read(ReadError::AnotherType))));
+    assert!(table.rows(id).is_empty());
+}
+
+/// An event whose next form is read before it is written.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "event_type", content = "data")]
+enum Painted {
+    Painted { color: String },
+}
+
+impl Event for Painted {
+    const AGGREGATE_TYPE: &'static str = "Door";
+
+    fn newest_readable(_event_type: &str) -> u32 {
+        2
+    }
+
+    fn upcast(_event_type: &str, schema_version: u32, data: serde_json::Value) -> Result<serde_json::Value, String> {
+        Ok(if schema_version == 2 { serde_json::json!({ "color": data["colour"]["name"] }) } else { data })
+    }
+}
+
+#[test]
+fn a_form_can_be_read_one_deployment_before_it_is_written() {
+    let event = |schema_version: u32, data: serde_json::Value| {
+        let mut event = commit(AggregateId(Uuid::nil()), 1, 0, &[opened()]).envelopes().next().unwrap();
+        (event.event_type, event.schema_version, event.data) = ("Painted".to_owned(), schema_version, data);
+        event.decode::<Painted>().map(|event| (event.schema_version, event.data))
+    };
+    let red = Painted::Painted { color: "red".to_owned() };
+    assert_eq!(event(1, serde_json::json!({ "color": "red" })), Ok((1, red.clone())));
+    assert_eq!(event(2, serde_json::json!({ "colour": { "name": "red" } })), Ok((1, red.clone())));
+    assert!(event(3, serde_json::json!({})).is_err());
+    let written = RecordedEvent::new(&red, &StillHost::default()).unwrap();
+    assert_eq!(written.schema_version, 1);
 }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use aggregate::{AggregateId, Envelope, Timestamp};
-use eventing::{Bus, BusError, Entry, PublishLimits, publish};
+use eventing::{Bus, BusError, Entry, PublishLimits, Published, publish};
 use tests::{StillHost, command, owner};
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ async fn requests_are_filled_up_to_the_limits_of_the_bus() {
     let bus = ScriptedBus::default();
     let large = "x".repeat(60);
     let all = records(&[&["a", "b"], &["c", "d"], &[], &[&large], &[&large]]);
-    assert_eq!(publish(&bus, &StillHost::default(), &all).await, 5);
+    assert_eq!(publish(&bus, &StillHost::default(), &all).await.records, 5);
     assert_eq!(*bus.requests.lock().unwrap(), [3, 2, 1]);
     assert_eq!(*bus.taken.lock().unwrap(), ["a", "b", "c", "d", &large, &large]);
 }
@@ -61,7 +61,7 @@ async fn requests_are_filled_up_to_the_limits_of_the_bus() {
 #[tokio::test]
 async fn only_what_was_refused_is_sent_again() {
     let bus = ScriptedBus { refusals: Mutex::new(vec![("b".to_owned(), 2)]), ..ScriptedBus::default() };
-    assert_eq!(publish(&bus, &StillHost::default(), &records(&[&["a"], &["b"], &["c"]])).await, 3);
+    assert_eq!(publish(&bus, &StillHost::default(), &records(&[&["a"], &["b"], &["c"]])).await.records, 3);
     assert_eq!(*bus.taken.lock().unwrap(), ["a", "c", "b"]);
 }
 
@@ -69,14 +69,14 @@ async fn only_what_was_refused_is_sent_again() {
 async fn the_first_record_with_an_entry_refused_for_good_is_reported() {
     let bus = ScriptedBus { refusals: Mutex::new(vec![("c".to_owned(), u32::MAX)]), ..ScriptedBus::default() };
     let published = publish(&bus, &StillHost::default(), &records(&[&["a"], &["b", "c"], &["d"], &["e"]])).await;
-    assert_eq!(published, 1);
+    assert_eq!(published, Published { records: 1, refusal: Some("InternalFailure".to_owned()) });
     assert!(!bus.taken.lock().unwrap().contains(&"c".to_owned()));
 }
 
 #[tokio::test]
 async fn a_bus_that_does_not_answer_has_taken_nothing() {
     let bus = ScriptedBus { down: true, ..ScriptedBus::default() };
-    assert_eq!(publish(&bus, &StillHost::default(), &records(&[&["a"], &["b"]])).await, 0);
+    assert_eq!(publish(&bus, &StillHost::default(), &records(&[&["a"], &["b"]])).await.records, 0);
     assert_eq!(bus.requests.lock().unwrap().len(), 3, "attempts have a limit");
 }
 

@@ -121,23 +121,30 @@ fn event(id: AggregateId) -> Envelope {
 }
 
 /// The operations of the adapter.
-const OPERATIONS: [&str; 16] = [
+const OPERATIONS: [&str; 23] = [
     "append",
     "load",
     "read",
     "find_command",
     "scan",
+    "described",
+    "current get",
     "current latest",
     "current save",
     "current list",
     "current scan",
+    "history get",
     "history latest",
     "history save",
     "history newest first",
+    "counters generations",
+    "counters contents",
     "counters latest",
     "counters save",
     "journal enter on time",
     "journal enter late",
+    "journal is empty",
+    "journal events",
 ];
 
 const WRITES: [&str; 6] =
@@ -172,17 +179,24 @@ async fn operate(adapter: &Adapter, operation: &str, id: AggregateId) -> &'stati
         "read" => read(adapter.store.read(id, 1, 10).await.map(drop)),
         "find_command" => read(adapter.store.find_command(id, CommandId(Uuid::from_u128(7))).await.map(drop)),
         "scan" => read(adapter.store.scan(segment, None).await.map(drop)),
+        "described" => read(adapter.store.described().await.map(drop)),
+        "current get" => table(adapter.accounts.get::<AccountRow>(id).await.map(drop)),
         "current latest" => table(ReadTable::<AccountRow>::latest(&adapter.accounts, id).await.map(drop)),
         "current save" => saved(adapter.accounts.save(0, &rows::<AccountRow>(id)).await),
         "current list" => table(adapter.accounts.list::<AccountRow>(&BY_OWNER, "alice", None, 5).await.map(drop)),
         "current scan" => table(adapter.accounts.scan(&BY_OWNER, None).await.map(drop)),
+        "history get" => table(adapter.statement.get::<StatementEntry>(id, 1, false).await.map(drop)),
         "history latest" => table(ReadTable::<StatementEntry>::latest(&adapter.statement, id).await.map(drop)),
         "history save" => saved(adapter.statement.save(0, &rows::<StatementEntry>(id)).await),
         "history newest first" => {
             table(adapter.statement.newest_first::<StatementEntry>(id, 1..9, "balance", 5, false).await.map(drop))
         }
+        "counters generations" => table(adapter.totals.generations().await.map(drop)),
+        "counters contents" => table(adapter.totals.contents().await.map(drop)),
         "counters latest" => table(ReadTable::<TotalsRow>::latest(&adapter.totals, id).await.map(drop)),
         "counters save" => saved(adapter.totals.save(0, &rows::<TotalsRow>(id)).await),
+        "journal is empty" => table(adapter.journal.is_empty().await.map(drop)),
+        "journal events" => table(adapter.journal.events(segment, None).await.map(drop)),
         "journal enter on time" => table(enter(&adapter.journal, &event(id), at(0)).await.map(drop)),
         "journal enter late" => table(enter(&adapter.journal, &event(id), at(60)).await.map(drop)),
         other => panic!("there is no operation {other}"),
@@ -242,6 +256,35 @@ async fn every_error_of_every_operation_at_every_attempt_leads_to_one_outcome() 
         }
     }
     assert_eq!(cases, OPERATIONS.len() * replies().len() * POSITIONS.len() * 2);
+}
+
+#[tokio::test]
+async fn rows_that_are_not_answered_at_once_are_asked_for_again() {
+    let adapter = Adapter::start().await;
+    let id = AggregateId(Uuid::now_v7());
+    assert_eq!(operate(&adapter, "current save", id).await, "answered");
+    let key = json!({ "account_id": { "S": id.0 } });
+    let partly = json!({ "Responses": {}, "UnprocessedKeys": { "accounts": { "Keys": [key] } } });
+    // The index, then the rows: none of them twice, and then all.
+    let partly = WireFault::Before(Reply::Status(200, partly.to_string()));
+    adapter.wire.script([WireFault::None, partly.clone(), partly]);
+    let page = adapter.accounts.list::<AccountRow>(&BY_OWNER, "alice", None, 5).await.unwrap();
+    assert_eq!((page.rows.len(), adapter.wire.sent().len()), (1, 4));
+}
+
+#[tokio::test]
+async fn a_page_that_ends_at_what_is_no_place_is_an_error_and_not_the_end() {
+    let adapter = Adapter::start().await;
+    let ends_at = |key: Value| {
+        let page = json!({ "Items": [], "Count": 0, "ScannedCount": 0, "LastEvaluatedKey": key });
+        WireFault::Before(Reply::Status(200, page.to_string()))
+    };
+    adapter.wire.script([ends_at(json!({ "aggregate_id": { "S": "x" }, "version": { "N": "1" } }))]);
+    let scanned = adapter.store.scan(Segment { number: 0, total: 1 }, None).await;
+    assert!(matches!(scanned, Err(ReadError::Corrupt(_))));
+    adapter.wire.script([ends_at(json!({ "account_id": { "S": Uuid::nil() }, "created_at": { "N": "1" } }))]);
+    let scanned = adapter.accounts.scan(&BY_OWNER, None).await;
+    assert!(matches!(scanned, Err(eventing::TableError::Unreadable(_))));
 }
 
 #[tokio::test]
@@ -349,7 +392,7 @@ async fn every_pattern_of_refused_entries_is_sent_again_and_nothing_else() {
                 (0..entries).filter(|place| refused >> place & 1 == 1).map(|place| place.to_string()).collect();
             // Taken the second time.
             wire.script([WireFault::Before(taken(entries, refused)), WireFault::Before(taken(left, 0))]);
-            assert_eq!(publish(&bus, &host, &all).await, entries);
+            assert_eq!(publish(&bus, &host, &all).await.records, entries);
             let requests = details(&wire.sent());
             assert_eq!(requests.len(), if left == 0 { 1 } else { 2 });
             assert_eq!(requests.get(1).cloned().unwrap_or_default(), expected);
@@ -357,7 +400,7 @@ async fn every_pattern_of_refused_entries_is_sent_again_and_nothing_else() {
             let never = [taken(entries, refused), taken(left, u32::MAX), taken(left, u32::MAX)];
             wire.script(never.map(WireFault::Before));
             let first = refused.trailing_zeros().min(u32::try_from(entries).unwrap()) as usize;
-            assert_eq!(publish(&bus, &host, &all).await, first);
+            assert_eq!(publish(&bus, &host, &all).await.records, first);
             assert!(details(&wire.sent()).iter().skip(1).all(|again| *again == expected));
         }
     }
@@ -373,16 +416,16 @@ async fn every_error_of_the_bus_is_an_error_and_an_answer_that_is_short_is_no_ac
         wire.script(std::iter::repeat_n(WireFault::Before(reply.clone()), 9));
         assert!(bus.put(&[&entry(0)]).await.is_err(), "{name}");
         wire.script(std::iter::repeat_n(WireFault::Before(reply), 9));
-        assert_eq!(publish(&bus, &host, &all).await, 0, "{name}");
+        assert_eq!(publish(&bus, &host, &all).await.records, 0, "{name}");
         assert!(wire.sent().len() <= 9, "I22: {name}");
     }
     let one = || WireFault::Before(taken(1, 0));
     let none = || WireFault::Before(Reply::Status(200, "{}".to_owned()));
     wire.script([one(), none(), none()]);
-    assert_eq!(publish(&bus, &host, &all).await, 1, "one answer for two entries");
+    assert_eq!(publish(&bus, &host, &all).await.records, 1, "one answer for two entries");
     let neither = json!({ "FailedEntryCount": 0, "Entries": [{}, {}] }).to_string();
     wire.script(std::iter::repeat_n(WireFault::Before(Reply::Status(200, neither)), 3));
-    assert_eq!(publish(&bus, &host, &all).await, 0, "neither an id nor a code");
+    assert_eq!(publish(&bus, &host, &all).await.records, 0, "neither an id nor a code");
 }
 
 #[tokio::test]

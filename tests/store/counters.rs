@@ -1,9 +1,9 @@
 //! Counters on a DynamoDB engine: each event counts once, whatever the bus does.
 
-use aggregate::AggregateId;
+use aggregate::{Addition, AggregateId, Envelope, Row, Tally};
 use aws::{Counters, DynamoEventStore};
-use domain::{Account, AccountCommand, Amount, Currency, TotalsRow};
-use eventing::{Commit, EventStore, Projected, System, execute, project};
+use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, TotalsRow};
+use eventing::{Commit, EventStore, Projected, ReadTable, Saved, System, execute, project};
 use tests::{Engine, StillHost, command, owner};
 use uuid::Uuid;
 
@@ -66,4 +66,46 @@ async fn projectors_at_work_on_the_same_events_at_once_count_each_once() {
         done.unwrap().unwrap();
     }
     assert_eq!(totals(&counters, &day).await, (1, 1_000, 1_000));
+}
+
+/// A row that adds to many counters.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+struct Wide {
+    id: AggregateId,
+    version: u64,
+}
+
+impl Row for Wide {
+    type Event = AccountEvent;
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn next(_previous: Option<&Self>, event: &Envelope<AccountEvent>) -> Option<Self> {
+        Some(Self { id: event.aggregate_id, version: event.version })
+    }
+}
+
+impl Tally for Wide {
+    fn aggregate_id(&self) -> AggregateId {
+        self.id
+    }
+
+    fn additions(&self) -> Vec<Addition> {
+        let addition =
+            |of: u64| Addition { group: "g".to_owned(), of: format!("{} {of}", self.version), counter: "n", amount: 1 };
+        (0..9).map(addition).collect()
+    }
+}
+
+#[tokio::test]
+async fn rows_that_add_to_more_counters_than_a_transaction_has_items_are_saved_in_several() {
+    let engine = Engine::start().await;
+    let counters = Counters::new(engine.client.clone(), "totals");
+    let id = AggregateId(Uuid::now_v7());
+    let rows: Vec<Wide> = (1..=30).map(|version| Wide { id, version }).collect();
+    assert_eq!(counters.save(0, &rows).await.unwrap(), Saved::Written);
+    assert_eq!(counters.group("g").await.unwrap().len(), 30 * 9);
+    assert_eq!(ReadTable::<Wide>::latest(&counters, id).await.unwrap().map(|row| row.version), Some(30));
 }

@@ -8,7 +8,7 @@ use aggregate::{AggregateId, Event, Row, Timestamp};
 use aws::{Counters, CurrentRows, RowHistory};
 use domain::{AccountEvent, AccountRow, Order, StatementEntry, TotalsRow, TransactionEvent, TransactionRow};
 use eventing::{Commit, ReadTable, RecordedEvent, Saved, fold};
-use tests::{MemoryTable, StillHost, command, deposited, engine_with, eur, opened, owner, withdrawn};
+use tests::{Engine, MemoryTable, StillHost, command, deposited, engine_with, eur, opened, owner, withdrawn};
 use uuid::Uuid;
 
 /// The rows that the events of a new aggregate make.
@@ -106,4 +106,19 @@ async fn statement() {
 async fn totals() {
     let (client, table) = engine_with("totals").await;
     keeps_its_promises(&Counters::new(client, table), of_an_account::<TotalsRow>).await;
+}
+
+#[tokio::test]
+async fn a_page_of_a_history_ends_after_some_requests_however_much_is_not_shown() {
+    let engine = Engine::start().await;
+    let table = RowHistory::new(engine.client.clone(), "statement", "account_id");
+    let frozen = (0..1_100).map(|_| AccountEvent::AccountFrozen {});
+    let events: Vec<AccountEvent> = [opened(), deposited(7)].into_iter().chain(frozen).collect();
+    let (id, rows) = rows::<StatementEntry>(&events);
+    table.save(0, &rows).await.unwrap();
+    let page = async |before| table.newest_first::<StatementEntry>(id, 1..before, "amount", 5, true).await.unwrap();
+    let first = page(u64::MAX).await;
+    assert!(first.rows.is_empty());
+    let second = page(first.next.unwrap()).await;
+    assert_eq!((second.rows.len(), second.rows[0].version, second.next), (1, 2, None));
 }

@@ -31,8 +31,8 @@ pub enum HandleError {
     #[error("the answer cannot be written down")]
     Unwritable(#[from] serde_json::Error),
     /// The bus did not take the answer. The request may have had its effect: then it is answered so the next time.
-    #[error("the bus did not take the answer")]
-    NotAnswered,
+    #[error("the bus did not take the answer: {0}")]
+    NotAnswered(String),
 }
 
 /// Takes one request and answers it.
@@ -56,8 +56,8 @@ pub async fn handle(
         Err(error) => unreadable(host, event, error)?,
     };
     let outcome = answer.detail_type.clone();
-    if publish(bus, host, &[vec![answer]]).await == 0 {
-        return Err(HandleError::NotAnswered);
+    if let Some(refusal) = publish(bus, host, &[vec![answer]]).await.refusal {
+        return Err(HandleError::NotAnswered(refusal));
     }
     tracing::info!(event_id, outcome, "answered");
     Ok(())

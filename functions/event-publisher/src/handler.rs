@@ -6,7 +6,7 @@ use aws_lambda_events::{
     dynamodb::{Event, EventRecord},
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use eventing::{Bus, Entry, Host, measures, publish};
+use eventing::{Bus, Entry, Host, Published, measures, publish};
 
 /// The source of what the publisher itself has to say; rules for the bank's events do not match it.
 const OWN_SOURCE: &str = "daybook.event-publisher";
@@ -26,7 +26,7 @@ pub async fn handle<B: Bus>(
     let numbers: Vec<_> = event.records.iter().map(|record| record.change.sequence_number.clone()).collect();
     let entries_of = |record| entries_of::<B>(host, record);
     let records = event.records.into_iter().map(entries_of).collect::<Result<Vec<_>, _>>()?;
-    let published = publish(bus, host, &records).await;
+    let Published { records: published, .. } = publish(bus, host, &records).await;
     let mut response = DynamoDbEventResponse::default();
     if let Some(unpublished) = numbers.get(published) {
         let mut failure = DynamoDbBatchItemFailure::default();

@@ -115,8 +115,10 @@ async fn announce<B: Bus>(
     }
     wanted.events = entries.len() as u64;
     let published = publish(bus, &System, &entries).await;
-    if published < entries.len() {
-        return Err(format!("the bus took {published} of {} events", entries.len()).into());
+    match published.refusal {
+        Some(refusal) => {
+            Err(format!("the bus took {} of {} events: {refusal}", published.records, entries.len()).into())
+        }
+        None => Ok(wanted),
     }
-    Ok(wanted)
 }

@@ -69,7 +69,8 @@ impl Envelope<Value> {
     pub fn decode<E: Event>(self) -> Result<Envelope<E>, Unreadable> {
         let Self { event_type, schema_version, data, .. } = self;
         let current = E::schema_version(&event_type);
-        match today(&event_type, schema_version, current, data) {
+        let newest = E::newest_readable(&event_type).max(current);
+        match today(&event_type, schema_version, newest, data) {
             Ok(data) => Ok(Envelope {
                 event_id: self.event_id,
                 aggregate_id: self.aggregate_id,
@@ -86,10 +87,10 @@ impl Envelope<Value> {
     }
 }
 
-/// Data of any schema version up to the `current` one in today's form; what is wrong where it has none.
-fn today<E: Event>(event_type: &str, schema_version: u32, current: u32, data: Value) -> Result<E, String> {
-    if !(1..=current).contains(&schema_version) {
-        return Err(format!("this code reads schema versions 1 to {current}"));
+/// Data of any schema version up to the `newest` one in today's form; what is wrong where it has none.
+fn today<E: Event>(event_type: &str, schema_version: u32, newest: u32, data: Value) -> Result<E, String> {
+    if !(1..=newest).contains(&schema_version) {
+        return Err(format!("this code reads schema versions 1 to {newest}"));
     }
     let data = E::upcast(event_type, schema_version, data)?;
     // The type first: serde would set aside data of a type that it does not know yet.

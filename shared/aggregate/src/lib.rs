@@ -32,7 +32,7 @@ pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Syn
 
     /// What may be asked of the aggregate, in the imperative. Its serialised form tells a repeated command from another one
     /// sent with the same idempotency key, so the form is for ever: no field of a command is renamed or moved, and a new one
-    /// is left out where it says nothing (`skip_serializing_if`).
+    /// is left out where it says nothing (`skip_serializing_if`). It is the same every time: a `BTreeMap`, and no `HashMap`.
     type Command: Serialize + Send + Sync;
     /// What happened to the aggregate, in the past tense.
     type Event: Event;
@@ -64,7 +64,16 @@ pub trait Event: Clone + Serialize + DeserializeOwned + Send + Sync {
         1
     }
 
-    /// Turns the data of an older schema version into today's form.
+    /// The newest schema version of `event_type` that this code reads; the one that it writes, where nothing else is said.
+    ///
+    /// A new version needs two deployments, for old code and new run side by side while one goes on: first code that reads it, then
+    /// code that writes it.
+    #[must_use]
+    fn newest_readable(event_type: &str) -> u32 {
+        Self::schema_version(event_type)
+    }
+
+    /// Turns the data of another schema version that this code reads into the form that it writes.
     ///
     /// # Errors
     /// A sentence that says why the data cannot be understood.
@@ -74,6 +83,10 @@ pub trait Event: Clone + Serialize + DeserializeOwned + Send + Sync {
 }
 
 /// One row of a read model that follows one aggregate: a pure fold of the aggregate's events.
+///
+/// It serialises to a map. The read tables of `aws` look for two attributes in it: the one that their key is named, with the
+/// aggregate's id, and `version`; `Counters` keeps `part` and `of` for itself. What is added to a row's form later has a default
+/// (`#[serde(default)]`), for rows in the old form are there until the read model is rebuilt.
 ///
 /// A row is either replaced by its successor (an account as it stands) or followed by it (a statement's entries); which of
 /// the two is the read table's business, not the fold's.
@@ -95,14 +108,15 @@ pub trait Tally: Row {
     /// The aggregate that the row is of.
     fn aggregate_id(&self) -> AggregateId;
 
-    /// What the row's event adds. Nothing, for many.
+    /// What the row's event adds. Nothing, for many; to no more than 99 counters of different group and name (a DynamoDB transaction
+    /// has 100 items, and one is the row).
     fn additions(&self) -> Vec<Addition>;
 }
 
 /// So much more on one counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addition {
-    /// The group of counters that are read together, for example those of a day.
+    /// The group of counters that are read together, for example those of a day. Without `/`, which stands after a generation.
     pub group: String,
     /// What within the group is counted, for example a currency.
     pub of: String,

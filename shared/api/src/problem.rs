@@ -360,7 +360,10 @@ impl From<ReadError> for Problem {
 
 impl From<TableError> for Problem {
     fn from(error: TableError) -> Self {
-        Self::unavailable(&error)
+        match error {
+            TableError::Unavailable(_) => Self::unavailable(&error),
+            TableError::Unreadable(_) => Self::internal(&error),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! aggregate, so that projectors do not meet on one item; a reader adds the shards up.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -21,9 +21,10 @@ use crate::{
     item::{Item, decode, encode, failed, text, version_of},
 };
 
-/// Rows that are saved in one transaction. Each adds to a few items of counters, of which most are the same; a transaction has
-/// at most 100 (DynamoDB quota).
+/// Rows that are saved in one transaction, at most.
 const ROWS_TOGETHER_MAX: usize = 25;
+/// Items of counters that they add to, at most: with the row itself, as many items as a transaction has (DynamoDB quota).
+const COUNTERS_TOGETHER_MAX: usize = 99;
 
 /// A table of counters and of the rows behind them.
 #[derive(Debug, Clone)]
@@ -258,15 +259,27 @@ impl<R: Tally> ReadTable<R> for Counters {
     }
 
     async fn save(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
-        let mut previous = previous;
-        for rows in rows.chunks(ROWS_TOGETHER_MAX) {
+        let (mut previous, mut rest) = (previous, rows);
+        while !rest.is_empty() {
+            let (rows, later) = rest.split_at(fitting(rest));
             if self.save_together(previous, rows).await? == Saved::Stale {
                 return Ok(Saved::Stale);
             }
             previous = rows.last().map_or(previous, Row::version);
+            rest = later;
         }
         Ok(Saved::Written)
     }
+}
+
+/// How many leading rows fit one transaction; at least one, so that one which adds to too much is refused by the table, not by silence.
+fn fitting<R: Tally>(rows: &[R]) -> usize {
+    let mut counters = BTreeSet::new();
+    let fits = |row: &&R| {
+        counters.extend(row.additions().into_iter().map(|Addition { group, of, .. }| (group, of)));
+        counters.len() <= COUNTERS_TOGETHER_MAX
+    };
+    rows.iter().take(ROWS_TOGETHER_MAX).take_while(fits).count().max(1)
 }
 
 /// Whether an item of the transaction was another's at the moment, or is of another version.

@@ -6,7 +6,8 @@
 //! index, `by_command_id`, finds the commit of a command.
 //!
 //! A state rides along where it fits the write unit that the events pay anyway, and on every fourth version whatever it costs.
-//! So a load is one request of at most [`LOAD_PAGE_COMMITS`] items, whatever the length of the history.
+//! So a load is one request of at most [`LOAD_PAGE_COMMITS`] items, whatever the length of the history: as long as state and events
+//! fit one item (400 KB) together. A state that does not is left out, which [`STATES_LEFT_OUT`] counts.
 
 use aggregate::{AggregateId, CommandId, Version};
 use aws_sdk_dynamodb::{
@@ -17,7 +18,7 @@ use aws_sdk_dynamodb::{
 };
 use eventing::{AppendError, Commit, EventStore, ReadError, Tail, causes};
 
-use crate::item::{AGGREGATE_ID, CommitItem, Item, STATE, VERSION, size, text};
+use crate::item::{AGGREGATE_ID, CommitItem, Item, STATE, VERSION, size, text, version_of};
 
 /// The events table of one deployment.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ const STATE_EVERY_VERSIONS: u8 = 4;
 /// So many commits hold so many versions, hence a state. At up to 1 KB each they cost the one read unit (4 KB) that the
 /// newest would cost alone.
 const LOAD_PAGE_COMMITS: u8 = STATE_EVERY_VERSIONS;
+/// Counter: a commit was too large for its state to be stored beside it, so that later loads read more.
+pub const STATES_LEFT_OUT: &str = "StatesLeftOut";
 /// The index on (`aggregate_id`, `command_id`).
 const COMMAND_INDEX: &str = "by_command_id";
 
@@ -58,7 +61,7 @@ impl DynamoEventStore {
     /// not promised, nor is one page a moment in time.
     ///
     /// # Errors
-    /// When the table does not answer.
+    /// When the table does not answer, or a page ends with a key that is none of a commit.
     pub async fn scan(&self, segment: Segment, after: Option<ScanPlace>) -> Result<ScanPage, ReadError> {
         let place = |(id, version): ScanPlace| {
             let version = AttributeValue::N(version.to_string());
@@ -66,10 +69,13 @@ impl DynamoEventStore {
         };
         let scan = segment.of(self.client.scan().table_name(&self.table)).consistent_read(true);
         let page = scan.set_exclusive_start_key(after.map(place)).send().await.map_err(unavailable)?;
-        let next = page.last_evaluated_key.as_ref().and_then(|key| {
+        let place = |key: &Item| {
             let id = key.get(AGGREGATE_ID)?.as_s().ok()?.parse().ok()?;
-            Some((AggregateId(id), key.get(VERSION)?.as_n().ok()?.parse().ok()?))
-        });
+            Some((AggregateId(id), version_of(key)?))
+        };
+        // The end of a page may be what is no commit; to take that for the end of the segment would hide the rest.
+        let no_place = |key: &Item| ReadError::Corrupt(format!("{key:?} is no key of a commit"));
+        let next = page.last_evaluated_key.map(|key| place(&key).ok_or_else(|| no_place(&key))).transpose()?;
         Ok(ScanPage { commits: page.items.unwrap_or_default().into_iter().map(decode).collect(), next })
     }
 
@@ -284,7 +290,10 @@ fn encode(commit: &Commit) -> Result<Item, AppendError> {
     let free = whole_bytes.div_ceil(WRITE_UNIT_BYTES) == bytes.div_ceil(WRITE_UNIT_BYTES);
     let states_up_to = |version: Version| version / Version::from(STATE_EVERY_VERSIONS);
     let due = states_up_to(commit.last_version()) > states_up_to(commit.version - 1);
-    if whole_bytes <= ITEM_BYTES_MAX && (free || due) {
+    if whole_bytes > ITEM_BYTES_MAX {
+        metrics::counter!(STATES_LEFT_OUT).increment(1);
+        tracing::warn!(aggregate_id = %commit.aggregate_id, version = commit.version, whole_bytes, "no room for the state");
+    } else if free || due {
         item.extend(state);
     }
     Ok(item)

@@ -88,11 +88,11 @@ pub(crate) fn encode(row: &impl Serialize) -> Result<Item, TableError> {
 pub(crate) fn decode<R: DeserializeOwned>(item: Item) -> Result<R, TableError> {
     // What serde says could quote the item.
     let read = serde_dynamo::aws_sdk_dynamodb_1::from_item(item);
-    read.map_err(|_| TableError("an item does not have the form of a row".into()))
+    read.map_err(|_| TableError::Unreadable("an item does not have the form of a row".into()))
 }
 
 pub(crate) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TableError {
-    TableError(Box::new(error))
+    TableError::Unavailable(Box::new(error))
 }
 
 /// The version that an item or its key is of.
@@ -157,6 +157,6 @@ mod tests {
     fn an_item_that_cannot_be_read_is_not_quoted() {
         let item = Item::from([(VERSION.to_owned(), text("canary"))]);
         let told = eventing::causes(&decode::<std::collections::BTreeMap<String, u64>>(item).unwrap_err());
-        assert_eq!(told, "the read table did not answer: an item does not have the form of a row");
+        assert_eq!(told, "the read table holds what this code cannot read: an item does not have the form of a row");
     }
 }

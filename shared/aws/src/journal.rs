@@ -187,10 +187,10 @@ fn position_of(item: &Item) -> Option<Position> {
 
 /// The event of an entry, and the entry's place.
 fn entry_of(mut item: Item) -> Result<(Position, Envelope), TableError> {
-    let position = position_of(&item).ok_or_else(|| TableError("an entry has no position".into()))?;
+    let position = position_of(&item).ok_or_else(|| TableError::Unreadable("an entry has no position".into()))?;
     match item.remove("event") {
         Some(AttributeValue::M(event)) => Ok((position, decode(event)?)),
-        _ => Err(TableError("an entry has no event".into())),
+        _ => Err(TableError::Unreadable("an entry has no event".into())),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Range,
+    time::Duration,
 };
 
 use aggregate::{AggregateId, Row, Version};
@@ -11,7 +12,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, KeysAndAttributes},
 };
-use eventing::{ReadTable, Saved, TableError};
+use eventing::{Host, ReadTable, Saved, System, TableError};
 
 use crate::item::{Item, VERSION, decode, encode, failed, saved, text, version_of};
 
@@ -30,6 +31,13 @@ pub struct RowHistory {
     pub(crate) table: String,
     pub(crate) key: &'static str,
 }
+
+/// What waits before rows that were not answered are asked for once more, times the round.
+const PAUSE: Duration = Duration::from_millis(10);
+/// The least that is read of a history once a page of it had less to show than was asked for.
+const NEXT_ROWS: usize = 100;
+/// Requests for one page of a history.
+const REQUESTS_MAX: u32 = 10;
 
 /// One page of a list, and where the next begins.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,7 +112,7 @@ impl CurrentRows {
             .send()
             .await
             .map_err(failed)?;
-        let next = found.last_evaluated_key.as_ref().and_then(|key| self.place(index, key));
+        let next = found.last_evaluated_key.map(|key| self.place(index, &key)).transpose()?;
         let keys: Vec<AttributeValue> =
             found.items.unwrap_or_default().into_iter().filter_map(|mut keys| keys.remove(self.key)).collect();
         Ok(Page { rows: self.rows(&keys).await?, next })
@@ -124,9 +132,9 @@ impl CurrentRows {
             .send()
             .await
             .map_err(failed)?;
-        let next = found.last_evaluated_key.as_ref().and_then(|key| self.place(index, key));
+        let next = found.last_evaluated_key.map(|key| self.place(index, &key)).transpose()?;
         let items = found.items.unwrap_or_default();
-        Ok(Page { rows: items.iter().filter_map(|key| self.place(index, key)).collect(), next })
+        Ok(Page { rows: items.iter().map(|key| self.place(index, key)).collect::<Result<_, _>>()?, next })
     }
 
     fn index_key(&self, index: &Index, value: &(impl ToString + ?Sized), (order, id): &Place) -> Item {
@@ -137,9 +145,10 @@ impl CurrentRows {
         ])
     }
 
-    fn place(&self, index: &Index, key: &Item) -> Option<Place> {
-        let order = key.get(index.order)?.as_s().ok()?.clone();
-        Some((order, AggregateId(key.get(self.key)?.as_s().ok()?.parse().ok()?)))
+    fn place(&self, index: &Index, key: &Item) -> Result<Place, TableError> {
+        let text = |name: &str| key.get(name)?.as_s().ok();
+        let place = || Some((text(index.order)?.clone(), AggregateId(text(self.key)?.parse().ok()?)));
+        place().ok_or_else(|| TableError::Unreadable(format!("a key of the index {} is no place", index.name).into()))
     }
 
     /// The rows of `keys` that there are, in that order.
@@ -147,8 +156,14 @@ impl CurrentRows {
         let mut items: HashMap<&str, Item> = HashMap::new();
         let mut wanted: Vec<Item> =
             keys.iter().map(|key| HashMap::from([(self.key.to_owned(), key.clone())])).collect();
-        // An answer over 16 MB comes in parts, and every part has at least one row.
-        while !wanted.is_empty() {
+        // An answer over 16 MB comes in parts; so does one of a table that is asked for too much at the moment.
+        for round in 0.. {
+            if wanted.is_empty() {
+                break;
+            }
+            if round > 0 {
+                System.sleep(PAUSE * round).await;
+            }
             let request = KeysAndAttributes::builder().set_keys(Some(wanted)).build().map_err(failed)?;
             let answer =
                 self.client.batch_get_item().request_items(&self.table, request).send().await.map_err(failed)?;
@@ -170,7 +185,7 @@ pub struct Index {
     pub name: &'static str,
     /// The attribute that a list is of.
     pub by: &'static str,
-    /// The attribute that it is ordered by.
+    /// The attribute that it is ordered by: a text.
     pub order: &'static str,
     /// Whether lists begin at its end.
     pub newest_first: bool,
@@ -243,7 +258,8 @@ impl RowHistory {
         Ok(items.into_iter().filter_map(by_version).collect())
     }
 
-    /// Up to `limit` rows of `versions` that have the attribute `shown`, newest first; `consistent` as for [`RowHistory::get`].
+    /// Up to `limit` rows of `versions` that have the attribute `shown`, newest first; `consistent` as for [`RowHistory::get`]. A page
+    /// is shorter where a thousand rows and more that are not shown lie between; only [`Page::next`] says whether it is the last.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -257,13 +273,16 @@ impl RowHistory {
     ) -> Result<Page<R, Version>, TableError> {
         let mut rows: Vec<R> = Vec::new();
         let Range { start, end: mut before } = versions;
-        // A page of the table may hold rows that are not shown; go on until the list's page is full.
+        // A page of the table may hold rows that are not shown; go on until the list's page is full, within reason.
+        let mut requests = 0;
         loop {
             // DynamoDB refuses a range that is the wrong way round.
             let Some(last) = before.checked_sub(1).filter(|last| *last >= start) else {
                 return Ok(Page { rows, next: None });
             };
             let missing = limit - rows.len();
+            let read_max = if requests == 0 { missing } else { missing.max(NEXT_ROWS) };
+            requests += 1;
             let found = self
                 .client
                 .query()
@@ -277,16 +296,21 @@ impl RowHistory {
                 .expression_attribute_values(":start", AttributeValue::N(start.to_string()))
                 .expression_attribute_values(":last", AttributeValue::N(last.to_string()))
                 .scan_index_forward(false)
-                .limit(i32::try_from(missing).unwrap_or(i32::MAX))
+                .limit(i32::try_from(read_max).unwrap_or(i32::MAX))
                 .send()
                 .await
                 .map_err(failed)?;
-            let next = found.last_evaluated_key.as_ref().and_then(version_of);
-            for item in found.items.unwrap_or_default() {
+            let mut next = found.last_evaluated_key.as_ref().and_then(version_of);
+            let mut more = found.items.unwrap_or_default();
+            if more.len() > missing {
+                more.truncate(missing);
+                next = more.last().and_then(version_of);
+            }
+            for item in more {
                 rows.push(decode(item)?);
             }
             match next {
-                Some(next) if rows.len() < limit => before = next,
+                Some(next) if rows.len() < limit && requests < REQUESTS_MAX => before = next,
                 next => return Ok(Page { rows, next }),
             }
         }

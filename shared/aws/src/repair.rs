@@ -133,7 +133,9 @@ impl Keys<'_> {
         let scan = scan.projection_expression("#key").expression_attribute_names("#key", self.attribute);
         let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
         let id = |item: &Item| Some(AggregateId(item.get(self.attribute)?.as_s().ok()?.parse().ok()?));
-        let id = |item: &Item| id(item).ok_or_else(|| TableError(format!("{item:?} is no key of an aggregate").into()));
+        let id = |item: &Item| {
+            id(item).ok_or_else(|| TableError::Unreadable(format!("{item:?} is no key of an aggregate").into()))
+        };
         let mut ids: Vec<AggregateId> =
             page.items.unwrap_or_default().iter().map(id).collect::<Result<_, TableError>>()?;
         ids.dedup();

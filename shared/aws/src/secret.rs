@@ -59,16 +59,23 @@ impl RotatedSecret {
         Self { client, id: id.into(), known: Mutex::new(None) }
     }
 
-    /// The values, at most five minutes old.
+    /// The values, at most five minutes old; older where Secrets Manager does not answer at the moment.
     ///
     /// # Errors
-    /// When Secrets Manager does not answer.
+    /// When it does not answer, and never has.
     pub async fn values(&self) -> Result<Values, SecretError> {
-        if let Some((read_at, values)) = &*self.known.lock().unwrap_or_else(PoisonError::into_inner)
-            && read_at.elapsed() < REFRESH_AFTER
-        {
-            return Ok(values.clone());
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some((read_at, values)) if read_at.elapsed() < REFRESH_AFTER => Ok(values),
+            Some((_, values)) => Ok(self.read().await.unwrap_or_else(|error| {
+                tracing::error!(error = %eventing::causes(&error), "a secret cannot be read anew; going on with what is known");
+                values
+            })),
+            None => self.read().await,
         }
+    }
+
+    async fn read(&self) -> Result<Values, SecretError> {
         let read_at = Instant::now();
         let current = self.stage("AWSCURRENT").await?.ok_or_else(|| SecretError("it has no current value".into()))?;
         let previous = self.stage("AWSPREVIOUS").await?.and_then(|version| version.secret_string);

@@ -24,7 +24,7 @@ pub struct Command<C> {
     pub metadata: Metadata,
     /// The version that the caller decided on (`If-Match`): when the aggregate has another, the command is not decided.
     pub expected_version: Option<Version>,
-    /// When the answer is no longer of use: no new attempt begins after it.
+    /// When the answer is no longer of use: nothing is tried once more after it. The first attempt is made whatever the time.
     pub deadline: Timestamp,
 }
 
@@ -211,13 +211,21 @@ pub async fn load<A: Aggregate>(
     if tail.aggregate_type.is_some_and(|aggregate_type| aggregate_type != A::TYPE) {
         return Err(ReadError::AnotherType);
     }
-    let (mut aggregate, mut version) = match tail.state {
-        Some((version, snapshot)) => (snapshot.restore()?, version),
-        None => (A::default(), 0),
-    };
-    for commit in &tail.commits {
+    let (mut commits, mut aggregate, mut version) = (tail.commits, A::default(), 0);
+    if let Some((at, snapshot)) = tail.state {
+        match snapshot.restore() {
+            Ok(state) => (aggregate, version) = (state, at),
+            // A cache: without it, the events say the same.
+            Err(error) => {
+                tracing::error!(%aggregate_id, version = at, %error, "a state is left aside: was STATE_SCHEMA not raised?");
+                commits = history(store, aggregate_id, up_to).await?;
+            }
+        }
+    }
+    let state_at = version;
+    for commit in &commits {
         for event in commit.decode::<A::Event>()? {
-            if event.version <= version || event.version > up_to {
+            if event.version <= state_at || event.version > up_to {
                 continue;
             }
             if event.version != version + 1 {
@@ -228,4 +236,16 @@ pub async fn load<A: Aggregate>(
         }
     }
     Ok(Loaded { aggregate, version, changed_at: tail.changed_at })
+}
+
+/// All commits up to version `up_to`, without a state.
+async fn history(store: &impl EventStore, id: AggregateId, up_to: Version) -> Result<Vec<Commit>, ReadError> {
+    let mut commits: Vec<Commit> = Vec::new();
+    loop {
+        let from = commits.last().map_or(1, |commit| commit.last_version() + 1);
+        match store.read(id, from, usize::MAX).await? {
+            page if page.is_empty() || from > up_to => return Ok(commits),
+            page => commits.extend(page),
+        }
+    }
 }

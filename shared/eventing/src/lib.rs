@@ -38,6 +38,6 @@ pub use memory::MemoryStore;
 pub use projection::{
     Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, fold, fresh, project,
 };
-pub use publish::{Bus, BusError, Entry, PublishLimits, publish};
+pub use publish::{Bus, BusError, Entry, PublishLimits, Published, publish};
 pub use search::{BinarySearch, load_at};
 pub use store::{AppendError, EventStore, ReadError, Tail};

@@ -15,7 +15,8 @@ pub struct MemoryStore {
     histories: Mutex<BTreeMap<AggregateId, Vec<Commit>>>,
 }
 
-/// Like a DynamoDB item, so that a domain which outgrows the real store outgrows this one too.
+/// Like a DynamoDB item, so that a domain whose events outgrow the real store outgrows this one too. Only their data is counted, which
+/// is nearly all of it.
 const COMMIT_BYTES_MAX: usize = 400 * 1024;
 /// Small, so that tests meet the second page.
 const PAGE_COMMITS: usize = 8;

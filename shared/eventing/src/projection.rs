@@ -53,10 +53,16 @@ pub enum Saved {
     Stale,
 }
 
-/// A read table did not answer. Caller does: try again later.
+/// Why a read table gave no answer.
 #[derive(Debug, thiserror::Error)]
-#[error("the read table did not answer")]
-pub struct TableError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+pub enum TableError {
+    /// It did not answer, or refused. Caller does: try again later.
+    #[error("the read table did not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What it holds does not have the form that this code reads. Caller does: rebuild the read model, with code that can read it.
+    #[error("the read table holds what this code cannot read")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
 
 /// What became of a delivered event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +120,10 @@ pub async fn project<R: Row>(
     hint: &Envelope,
 ) -> Result<Projected, ProjectError> {
     let (aggregate_id, version) = (hint.aggregate_id, hint.version);
+    // Aggregates of different types may have events of one name.
+    if hint.aggregate_type != R::Event::AGGREGATE_TYPE {
+        return Err(ReadError::AnotherType.into());
+    }
     let mut began_at = None;
     let mut rounds = 0;
     loop {

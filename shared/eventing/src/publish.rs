@@ -86,10 +86,18 @@ const ATTEMPTS_MAX: u32 = 3;
 /// What waits between attempts are multiples of.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Publishes the entries of records, in order, and answers how many leading records are published whole. When that is not
-/// all of them, entries of later records may be out all the same: whoever retries publishes those twice, and consumers know
-/// an event by its id.
-pub async fn publish<B: Bus>(bus: &B, host: &impl Host, records: &[Vec<Entry>]) -> usize {
+/// How far publishing has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Leading records that are published whole.
+    pub records: usize,
+    /// Why the next is not, as far as the bus says; `None` where all are.
+    pub refusal: Option<String>,
+}
+
+/// Publishes the entries of records, in order, and answers how far it has come. When that is not to the end, entries of later records
+/// may be out all the same: whoever retries publishes those twice, and consumers know an event by its id.
+pub async fn publish<B: Bus>(bus: &B, host: &impl Host, records: &[Vec<Entry>]) -> Published {
     let entries: Vec<(usize, &Entry)> = records
         .iter()
         .enumerate()
@@ -98,12 +106,12 @@ pub async fn publish<B: Bus>(bus: &B, host: &impl Host, records: &[Vec<Entry>]) 
     let mut rest = entries.as_slice();
     while !rest.is_empty() {
         let (request, after) = rest.split_at(fitting(rest, B::LIMITS));
-        if let Some(first_refused) = put_all(bus, host, request).await {
-            return first_refused;
+        if let Err((first_refused, refusal)) = put_all(bus, host, request).await {
+            return Published { records: first_refused, refusal: Some(refusal) };
         }
         rest = after;
     }
-    records.len()
+    Published { records: records.len(), refusal: None }
 }
 
 /// How many leading entries fit one request; at least one, so that an oversized entry is refused by the bus, not by silence.
@@ -116,9 +124,9 @@ fn fitting(entries: &[(usize, &Entry)], limits: PublishLimits) -> usize {
     entries.iter().take(limits.entries_max).take_while(within).count().max(1)
 }
 
-/// Sends one request's entries until all are accepted; gives up with the first record that has an entry refused.
-async fn put_all<B: Bus>(bus: &B, host: &impl Host, request: &[(usize, &Entry)]) -> Option<usize> {
-    let mut pending = request.to_vec();
+/// Sends one request's entries until all are accepted; gives up with the first record that has an entry refused, and why.
+async fn put_all<B: Bus>(bus: &B, host: &impl Host, request: &[(usize, &Entry)]) -> Result<(), (usize, String)> {
+    let (mut pending, mut refusal) = (request.to_vec(), String::new());
     for attempt in 1..=ATTEMPTS_MAX {
         let entries: Vec<&Entry> = pending.iter().map(|(_, entry)| *entry).collect();
         match bus.put(&entries).await {
@@ -131,18 +139,22 @@ async fn put_all<B: Bus>(bus: &B, host: &impl Host, request: &[(usize, &Entry)])
                         metrics::counter!(measures::ENTRIES_REFUSED).increment(1);
                         let code = refused.flatten().unwrap_or_else(|| "no answer for the entry".to_owned());
                         tracing::warn!(detail_type = entry.detail_type, code, attempt, "the bus refused an entry");
+                        refusal = code;
                         true
                     }
                 });
             }
-            Err(error) => tracing::warn!(error = %causes(&error), attempt, "publishing failed"),
+            Err(error) => {
+                refusal = causes(&error);
+                tracing::warn!(error = refusal, attempt, "publishing failed");
+            }
         }
         if pending.is_empty() {
-            return None;
+            return Ok(());
         }
         if attempt < ATTEMPTS_MAX {
             pause(host, attempt, PAUSE).await;
         }
     }
-    pending.first().map(|(record, _)| *record)
+    pending.first().map_or(Ok(()), |(record, _)| Err((*record, refusal)))
 }

@@ -15,6 +15,9 @@ pub trait EventStore: Send + Sync {
     /// Records `commit` if nothing is recorded at its version yet. Appending the same commit again is the same success, so
     /// after [`AppendError::Unknown`] the way to the truth is to append it again.
     ///
+    /// The caller has read that its version is the one after the last: the store sees whether a commit begins at this version, and
+    /// not whether one before it reaches so far, or whether one is left out. [`crate::load`] finds such a history corrupt.
+    ///
     /// The store may leave `commit.state` out where storing it is not worth its price.
     fn append(&self, commit: &Commit) -> impl Future<Output = Result<(), AppendError>> + Send;
 

@@ -110,7 +110,7 @@ impl<R: Row + PartialEq + Debug> ReadTable<R> for Table<R> {
     async fn latest(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
         self.machine.point().await;
         if self.machine.fault(Fault::LostBefore) {
-            return Err(TableError(lost()));
+            return Err(TableError::Unavailable(lost()));
         }
         Ok(self.rows().get(&aggregate_id).cloned())
     }
@@ -118,7 +118,7 @@ impl<R: Row + PartialEq + Debug> ReadTable<R> for Table<R> {
     async fn save(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
         self.machine.point().await;
         if self.machine.fault(Fault::LostBefore) {
-            return Err(TableError(lost()));
+            return Err(TableError::Unavailable(lost()));
         }
         if self.machine.fault(Fault::Contended) {
             return Ok(Saved::Stale);
@@ -127,12 +127,12 @@ impl<R: Row + PartialEq + Debug> ReadTable<R> for Table<R> {
             // Between two of them: what is saved is a beginning.
             let saved = &rows[..self.machine.state().rng.usize(1..rows.len())];
             let _ = self.save_now(previous, saved, self.check(saved));
-            return Err(TableError(lost()));
+            return Err(TableError::Unavailable(lost()));
         }
         let written = if self.mutant == Some(Mutant::RowsReadTheClock) { &self.of_now(rows)[..] } else { rows };
         let saved = self.save_now(previous, written, self.check(written));
         self.machine.point().await;
-        if self.machine.fault(Fault::LostAfter) { Err(TableError(lost())) } else { Ok(saved) }
+        if self.machine.fault(Fault::LostAfter) { Err(TableError::Unavailable(lost())) } else { Ok(saved) }
     }
 }
 
@@ -140,7 +140,7 @@ impl UnderWay for Table<TransactionRow> {
     async fn page(&self, _after: Option<&Place>) -> Result<Page<Place, Place>, TableError> {
         self.machine.point().await;
         if self.machine.fault(Fault::LostBefore) {
-            return Err(TableError(lost()));
+            return Err(TableError::Unavailable(lost()));
         }
         // An index is eventually consistent.
         let rows = self.rows().clone();
@@ -219,7 +219,7 @@ impl JournalTable for Journal {
         self.machine.point().await;
         let too_late = self.machine.true_time().as_micros() - began > WRITE_MICROS_MAX;
         if too_late || self.machine.fault(Fault::LostBefore) {
-            return Err(TableError(lost()));
+            return Err(TableError::Unavailable(lost()));
         }
         let is_new = {
             let entries = &mut self.pages().entries;
@@ -240,6 +240,6 @@ impl JournalTable for Journal {
             is_new
         };
         self.machine.point().await;
-        if self.machine.fault(Fault::LostAfter) { Err(TableError(lost())) } else { Ok(is_new) }
+        if self.machine.fault(Fault::LostAfter) { Err(TableError::Unavailable(lost())) } else { Ok(is_new) }
     }
 }
