@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use ureq::Agent;
+use ureq::{Agent, Body, http::Response};
 
 use crate::cloud::Cloud;
 
@@ -72,11 +72,10 @@ pub fn agent() -> Agent {
 /// Requests of one command, at most: minutes, of which a local cloud that is started again needs a second.
 const REQUESTS_MAX: u64 = 2_000;
 
-/// Posts under a key until the outcome is known; the status and the body, and how many requests that took.
-pub fn post(agent: &Agent, url: &str, token: &str, key: &str, body: &Value) -> Result<(u16, Value, u64), String> {
+/// Sends a request until there is a clear answer: the status and the body, and how many requests that took.
+fn ask(send: impl Fn() -> Result<Response<Body>, ureq::Error>) -> Result<(u16, Value, u64), String> {
     for requests in 1..=REQUESTS_MAX {
-        let request = agent.post(url).header("authorization", format!("Bearer {token}")).header("idempotency-key", key);
-        if let Ok(mut answer) = request.send_json(body) {
+        if let Ok(mut answer) = send() {
             let status = answer.status().as_u16();
             // A read that is cut off is as if there were no answer.
             if status < 500
@@ -88,14 +87,33 @@ pub fn post(agent: &Agent, url: &str, token: &str, key: &str, body: &Value) -> R
         }
         std::thread::sleep(PAUSE);
     }
-    Err(format!("nobody answers {key} after {REQUESTS_MAX} requests"))
+    Err(format!("nobody answers after {REQUESTS_MAX} requests"))
+}
+
+/// Posts under a key until the outcome is known.
+pub fn post(agent: &Agent, url: &str, token: &str, key: &str, body: &Value) -> Result<(u16, Value, u64), String> {
+    let request = || agent.post(url).header("authorization", format!("Bearer {token}")).header("idempotency-key", key);
+    ask(|| request().send_json(body))
+}
+
+/// What is shown at `url`.
+pub fn get(agent: &Agent, url: &str, token: &str) -> Result<Value, String> {
+    match ask(|| agent.get(url).header("authorization", format!("Bearer {token}")).call())? {
+        (200, shown, _) => Ok(shown),
+        (status, answer, _) => Err(format!("{url} answers {status} {answer}")),
+    }
+}
+
+/// A token of a user of the local cloud.
+pub fn token_of(cloud: &Cloud, user: &str) -> Result<String, String> {
+    let token = ureq::get(format!("{}/_local/tokens/{user}", cloud.url)).call();
+    token.and_then(|mut token| token.body_mut().read_to_string()).map_err(|error| error.to_string())
 }
 
 /// Opens accounts in euros, each of a user of its own.
 pub fn open_accounts(cloud: &Cloud, number: u64) -> Result<Vec<Account>, String> {
     let open = |number: u64| {
-        let token = ureq::get(format!("{}/_local/tokens/user-{number}", cloud.url)).call();
-        let token = token.and_then(|mut token| token.body_mut().read_to_string()).map_err(|error| error.to_string())?;
+        let token = token_of(cloud, &format!("user-{number}"))?;
         let body = json!({ "currency": "EUR" });
         let (status, answer, _) = post(&agent(), &format!("{}/accounts", cloud.url), &token, "open", &body)?;
         let id =
@@ -143,12 +161,47 @@ pub fn client(cloud: &Cloud, number: u64, accounts: &[Account], goes_on: &Atomic
                         told.transactions.push((account, id.to_owned()));
                     }
                 }
+                if paid_in != 0 && rng.u8(0..8) == 0 {
+                    read_back(&agent, cloud, &accounts[account], &answer)?;
+                }
                 told.acknowledged.push(Acknowledged { account, path, key, body, answer });
             }
-            // Too little money, or from an account to itself.
+            // Too little money, from an account to itself, or frozen.
             422 => told.refusals += 1,
             status => return Err(format!("{path} answers {status}: {answer}")),
         }
     }
     Ok(told)
+}
+
+/// I20: who was answered asks to see at least that.
+fn read_back(agent: &Agent, cloud: &Cloud, account: &Account, answer: &Value) -> Result<(), String> {
+    let version = &answer["version"];
+    let shown = get(agent, &format!("{}/accounts/{}?min_version={version}", cloud.url, account.id), &account.token)?;
+    if shown["version"].as_u64() >= version.as_u64() {
+        Ok(())
+    } else {
+        Err(format!("I20: {} shows {shown} to who knows of version {version}", account.id))
+    }
+}
+
+/// The bank itself, which freezes accounts for a moment, so that some money comes back. All but the first, which is hot.
+pub fn administrator(cloud: &Cloud, accounts: &[Account], goes_on: &AtomicBool) -> Result<(), String> {
+    const FROZEN_FOR: Duration = Duration::from_millis(200);
+    let (agent, token) = (agent(), token_of(cloud, "admin")?);
+    for number in 0.. {
+        if !goes_on.load(Ordering::Relaxed) {
+            break;
+        }
+        let id = &accounts[1 + number % (accounts.len() - 1)].id;
+        for what in ["freeze", "unfreeze"] {
+            let url = format!("{}/accounts/{id}/{what}", cloud.url);
+            let (status, answer, _) = post(&agent, &url, &token, &format!("{what}-{number}"), &json!({}))?;
+            if status != 200 {
+                return Err(format!("{url} answers {status} {answer}"));
+            }
+            std::thread::sleep(FROZEN_FOR);
+        }
+    }
+    Ok(())
 }

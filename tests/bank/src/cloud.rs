@@ -88,11 +88,22 @@ impl Cloud {
 
     /// What `daybook` says to these arguments, and whether it found everything well.
     pub fn daybook(&self, arguments: &[&str]) -> Result<(bool, String), String> {
-        let mut command = Command::new(self.binaries.join("daybook"));
-        command.args(arguments).current_dir(self.folder.path()).envs(self.environment()?);
-        let output = command.output().map_err(|error| error.to_string())?;
-        let said = [output.stdout, output.stderr].concat();
-        Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+        /// It may find nothing out because the engine is at work on something else for a moment.
+        const TRIES: u32 = 3;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut command = Command::new(self.binaries.join("daybook"));
+            command.args(arguments).current_dir(self.folder.path()).envs(self.environment()?);
+            let output = command.output().map_err(|error| error.to_string())?;
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            match output.status.code() {
+                Some(0) => return Ok((true, said)),
+                Some(1) => return Ok((false, said)),
+                _ if tries < TRIES => {}
+                _ => return Err(format!("daybook {arguments:?} finds nothing out: {said}")),
+            }
+        }
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {

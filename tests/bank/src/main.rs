@@ -46,6 +46,7 @@ fn run(options: &Options, cloud: &Cloud) -> Result<Told, String> {
             scope.spawn(move || clients::client(cloud, number, accounts, goes_on))
         };
         let clients: Vec<_> = (0..options.clients).map(client).collect();
+        let administrator = scope.spawn(|| clients::administrator(cloud, &accounts, &goes_on));
         let killer = scope.spawn(|| {
             for number in 1.. {
                 std::thread::sleep(Duration::from_millis(options.kill_every_ms));
@@ -63,6 +64,7 @@ fn run(options: &Options, cloud: &Cloud) -> Result<Told, String> {
         };
         let told = clients.into_iter().map(join).collect::<Vec<_>>();
         killer.join().map_err(|_| "the killer panicked")??;
+        administrator.join().map_err(|_| "the administrator panicked")??;
         told.into_iter().try_fold(Told::new(accounts.clone()), |all, told| Ok::<_, String>(all.with(told??)))
     })?;
     let seconds = began.elapsed().as_secs_f64();

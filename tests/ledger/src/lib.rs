@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::{Aggregate, AggregateId, Envelope, Row, Version};
 use domain::{
-    Account, AccountEvent, AccountRow, Leg, Order, StatementEntry, TotalsRow, Transaction, TransactionEvent,
+    Account, AccountEvent, AccountRow, Leg, Order, Outcome, StatementEntry, TotalsRow, Transaction, TransactionEvent,
     TransactionRow,
 };
 use eventing::{Commit, Snapshot};
@@ -243,6 +243,15 @@ impl Ledger {
     pub fn order(&self, transaction_id: AggregateId) -> Option<&Order> {
         match self.transactions.get(&transaction_id)? {
             Transaction::Initiated(known) => Some(&known.order),
+            Transaction::NotInitiated => None,
+        }
+    }
+
+    /// What a transaction has come to.
+    #[must_use]
+    pub fn outcome(&self, transaction_id: AggregateId) -> Option<Outcome> {
+        match self.transactions.get(&transaction_id)? {
+            Transaction::Initiated(known) => Some(known.outcome),
             Transaction::NotInitiated => None,
         }
     }
