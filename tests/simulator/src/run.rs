@@ -22,7 +22,7 @@ const STEPS: u32 = 900;
 /// Steps in which everything must come to its end once the faults have stopped (I12).
 const STEPS_TO_REST: u32 = 20_000;
 /// Points at which an invocation may stop before it must have ended (I22): it sends at most so many requests.
-const POINTS_MAX: u32 = 2_000;
+const POINTS_MAX: u32 = 500;
 /// Records that the publisher takes at once.
 const BATCH: usize = 5;
 /// How often a delivery is tried before it is parked.
