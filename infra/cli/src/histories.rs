@@ -274,6 +274,28 @@ mod tests {
         assert!(got.values().all(|versions| *versions == whole));
     }
 
+    #[tokio::test]
+    async fn what_is_not_well_is_looked_at_again_by_who_goes_on() {
+        let engine = Engine::start().await;
+        let store = DynamoEventStore::new(engine.client.clone(), "events");
+        for id in 1..=2 {
+            store.append(&commit(AggregateId(Uuid::from_u128(id)), 1)).await.unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let bookmark = || Bookmark::open(Some(folder.path().join("bookmark.json")), "t", 1).unwrap();
+        let (segment, bar, seen) = (Segment { number: 0, total: 1 }, ProgressBar::hidden(), Cell::new(0));
+        let is_well = Cell::new(false);
+        let work = async |_| {
+            seen.set(seen.get() + 1);
+            Ok(Verdict::of(is_well.get()))
+        };
+        for (well, all) in [(false, 2), (true, 4), (true, 4)] {
+            is_well.set(well);
+            each_of(&store, segment, &bookmark(), &bar, &work).await.unwrap();
+            assert_eq!(seen.get(), all);
+        }
+    }
+
     #[test]
     fn a_bookmark_that_is_no_bookmark_is_begun_anew() {
         let folder = tempfile::tempdir().unwrap();

@@ -220,6 +220,13 @@ async fn build(store: &DynamoEventStore, table: &Counters, name: &str, scan: Sca
         Ok(Verdict::Well)
     };
     let seen = histories::each(store, Some(name), "totals", scan, work).await?;
+    if seen.unreadable > 0 {
+        return Err(format!(
+            "{} items of the events table cannot be read: sums without them would be wrong",
+            seen.unreadable
+        )
+        .into());
+    }
     Ok(Report { compared: compared.get(), ..Report::new(Model::Totals, seen) })
 }
 
