@@ -169,7 +169,7 @@ fn reason(side: Side, refusal: Refusal) -> String {
 #[schemars(rename = "PageOf{V}")]
 pub(crate) struct PageView<V> {
     pub(crate) items: Vec<V>,
-    /// Continues the list; `null` at its end.
+    /// Continues the list; `null` at its end. A page before that may have fewer items than asked for, or none.
     pub(crate) next_cursor: Option<String>,
 }
 
