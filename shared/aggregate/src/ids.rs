@@ -20,7 +20,7 @@ impl fmt::Display for AggregateId {
     }
 }
 
-/// Names one command: the same id has one effect, for ever.
+/// Names one command on one aggregate: the same id has one effect there, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CommandId(pub Uuid);

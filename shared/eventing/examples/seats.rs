@@ -1,14 +1,15 @@
 //! A service of your own, whole: the seats of a show. `cargo run -p eventing --example seats`
 //!
 //! The domain is the types and the three `impl`s. What `main` does, a Lambda function does: on AWS, `MemoryStore` becomes
-//! `aws::DynamoEventStore`, and nothing else changes.
+//! `aws::DynamoEventStore`, the deadline is the function's own, and a row that is kept in a table names its show
+//! (`aggregate::Row`).
 
 use std::{collections::BTreeMap, error::Error};
 
 use aggregate::{
     Aggregate, AggregateId, CommandId, CorrelationId, Envelope, Event, Metadata, Row, Timestamp, UserId, Version,
 };
-use eventing::{Command, ExecuteError, Executed, MemoryStore, System, execute, fresh};
+use eventing::{Command, EventStore, ExecuteError, Executed, MemoryStore, System, execute, fresh};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -98,17 +99,17 @@ impl Row for Availability {
 
 /// What a command function does with a request: `key` is the caller's idempotency key.
 async fn ask(
-    store: &MemoryStore,
+    store: &impl EventStore,
     show: AggregateId,
     body: ShowCommand,
-    key: Uuid,
+    key: &str,
 ) -> Result<Executed<ShowEvent>, ExecuteError<Rejection>> {
     let (ShowCommand::TakeSeat { by, .. } | ShowCommand::GiveSeatBack { by, .. }) = &body;
     let metadata = Metadata {
         user_id: by.clone(),
-        correlation_id: CorrelationId::from(key),
+        correlation_id: CorrelationId::from(Uuid::now_v7()),
         causation_id: String::new(),
-        command_id: Some(CommandId(key)),
+        command_id: Some(CommandId::from_key(by, key)),
     };
     let command = Command { aggregate_id: show, body, metadata, expected_version: None, deadline: Timestamp::MAX };
     execute::<Show>(store, &System, &command).await
@@ -120,17 +121,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [ann, bob] = [UserId::new("ann")?, UserId::new("bob")?];
     let take = |by: &UserId| ShowCommand::TakeSeat { seat, by: by.clone() };
 
-    let key = Uuid::now_v7();
-    let taken = ask(&store, show, take(&ann), key).await?;
+    let taken = ask(&store, show, take(&ann), "a").await?;
     println!("ann has the seat since version {}", taken.version);
     // Her answer is lost on the way, and she asks again under the same key: once is enough.
-    let again = ask(&store, show, take(&ann), key).await?;
+    let again = ask(&store, show, take(&ann), "a").await?;
     println!("ann, again: since version {}, {}", again.version, if again.repeated { "a repetition" } else { "anew" });
-    match ask(&store, show, take(&bob), Uuid::now_v7()).await {
+    match ask(&store, show, take(&bob), "a").await {
         Err(ExecuteError::Rejected(rejection)) => println!("bob does not get it: {rejection}"),
         other => return Err(format!("a seat was taken twice: {other:?}").into()),
     }
-    let given_back = ask(&store, show, ShowCommand::GiveSeatBack { seat, by: ann }, Uuid::now_v7()).await?;
+    let given_back = ask(&store, show, ShowCommand::GiveSeatBack { seat, by: ann }, "b").await?;
 
     // Readers get a row of the version that they know of, whether or not a projector has come so far.
     let row = fresh::<Availability>(&store, show, None, given_back.version).await?;
