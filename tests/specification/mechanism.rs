@@ -186,6 +186,31 @@ async fn a_projector_gives_up_where_others_are_always_faster() {
     assert!(matches!(outcome, Err(ProjectError::Busy(_))), "{outcome:?}");
 }
 
+/// A table whose rows another projector saves, a moment before each save.
+#[derive(Default)]
+struct Overtaken(MemoryTable<AccountRow>);
+
+impl ReadTable<AccountRow> for Overtaken {
+    async fn latest(&self, id: AggregateId) -> Result<Option<AccountRow>, TableError> {
+        self.0.latest(id).await
+    }
+
+    async fn save(&self, previous: Version, rows: &[AccountRow]) -> Result<Saved, TableError> {
+        self.0.save(previous, rows).await?;
+        Ok(Saved::Stale)
+    }
+}
+
+#[tokio::test]
+async fn what_another_projector_did_meanwhile_is_told_as_done() {
+    let store = MemoryStore::default();
+    let id = AggregateId(Uuid::now_v7());
+    store.append(&commit(id, 1, 0, &[opened()])).await.unwrap();
+    let event = &envelopes(&store, id).await[0];
+    let outcome = project(&store, &Overtaken::default(), &StillHost::default(), event).await.unwrap();
+    assert_eq!(outcome, Projected::Applied { from: 0, to: 1 });
+}
+
 /// A table that counts the looks at it.
 #[derive(Default)]
 struct Looks(MemoryTable<AccountRow>, AtomicU32);
