@@ -241,3 +241,42 @@ async fn bring_up(table: &Counters, aggregate_id: AggregateId, rows: &[TotalsRow
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aggregate::Version;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn looked(behind: &[(u128, Version, Version)], counters: &[(&str, i128)]) -> Report {
+        let finding = |(id, at, version): &(u128, Version, Version)| Finding {
+            aggregate_id: AggregateId(Uuid::from_u128(*id)),
+            version: *version,
+            kind: Kind::Behind,
+            at: *at,
+            repaired: false,
+        };
+        let counter = |(of, is): &(&str, i128)| CounterFinding {
+            group: "now#0".to_owned(),
+            of: (*of).to_owned(),
+            counter: "money_held".to_owned(),
+            is: *is,
+            should_be: 0,
+            is_certain: false,
+        };
+        let (findings, counters) = (behind.iter().map(finding).collect(), counters.iter().map(counter).collect());
+        Report { findings, counters, ..Report::new(Model::Totals, Seen::default()) }
+    }
+
+    #[test]
+    fn what_moves_on_between_two_looks_is_well_and_what_stays_is_not() {
+        // One row stands still while its account goes on; the other lacks only what came since.
+        let before = looked(&[(1, 3, 5), (2, 3, 5)], &[("EUR", 7), ("JPY", 4), ("USD", 1)]);
+        let after = and_still(before, looked(&[(1, 3, 9), (2, 8, 9)], &[("EUR", 7), ("JPY", 9)]));
+        assert_eq!(after.findings.len(), 1);
+        assert_eq!(after.findings[0].aggregate_id, AggregateId(Uuid::from_u128(1)));
+        let counters: Vec<_> = after.counters.iter().map(|found| (found.of.as_str(), found.is_certain)).collect();
+        assert_eq!(counters, [("EUR", true), ("JPY", false)]);
+    }
+}
