@@ -93,14 +93,15 @@ fn ask(send: impl Fn() -> Result<Response<Body>, ureq::Error>) -> Result<(u16, V
 /// Posts under a key until the outcome is known.
 pub fn post(agent: &Agent, url: &str, token: &str, key: &str, body: &Value) -> Result<(u16, Value, u64), String> {
     let request = || agent.post(url).header("authorization", format!("Bearer {token}")).header("idempotency-key", key);
-    ask(|| request().send_json(body))
+    ask(|| request().send_json(body)).map_err(|error| format!("{key}: {error}"))
 }
 
 /// What is shown at `url`.
 pub fn get(agent: &Agent, url: &str, token: &str) -> Result<Value, String> {
-    match ask(|| agent.get(url).header("authorization", format!("Bearer {token}")).call())? {
-        (200, shown, _) => Ok(shown),
-        (status, answer, _) => Err(format!("{url} answers {status} {answer}")),
+    match ask(|| agent.get(url).header("authorization", format!("Bearer {token}")).call()) {
+        Ok((200, shown, _)) => Ok(shown),
+        Ok((status, answer, _)) => Err(format!("{url} answers {status} {answer}")),
+        Err(error) => Err(format!("{url}: {error}")),
     }
 }
 

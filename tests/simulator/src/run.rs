@@ -1,6 +1,8 @@
 //! One run: clients send commands, functions run and die, the stream and the bus deliver what they like when they like; then
 //! the faults stop, and everything must come to its end.
 
+mod rest;
+
 use std::{sync::Arc, task::Poll};
 
 use aggregate::{AggregateId, CorrelationId, Version};
@@ -407,64 +409,5 @@ impl Run {
     fn redrive(&mut self) {
         let parked = std::mem::take(&mut self.parked);
         self.deliveries.extend(parked.into_iter().map(|delivery| Delivery { failures: 0, ..delivery }));
-    }
-
-    fn is_at_rest(&self) -> bool {
-        let shared = self.services.shared();
-        self.at_work.is_empty()
-            && self.deliveries.is_empty()
-            && self.parked.is_empty()
-            && shared.late.is_empty()
-            && shared.taken.is_empty()
-            && self.checkpoint == shared.stream.len()
-            && self.requests.iter().all(|request| request.state == Progress::Done)
-            && shared.ledger.open().is_empty()
-    }
-
-    fn what_is_left(&self) -> String {
-        let shared = self.services.shared();
-        let waiting = self.requests.iter().filter(|request| request.state != Progress::Done).count();
-        format!(
-            "{} at work, {} deliveries, {} of {} records, {waiting} requests, {} transactions",
-            self.at_work.len(),
-            self.deliveries.len(),
-            self.checkpoint,
-            shared.stream.len(),
-            shared.ledger.open().len()
-        )
-    }
-
-    /// What must hold at rest, and what the run has come to.
-    fn report(&self, clocks_are_close: bool) -> Report {
-        self.services.check_unchanged();
-        let cloud = self.services.cloud();
-        cloud.accounts.check_complete();
-        cloud.statement.check_complete();
-        cloud.totals.check_complete();
-        cloud.transactions.check_complete();
-        // The reader reads to the end once everything is as old as it must be.
-        self.machine.pass(60_000_000 + 2 * 86_400_000_000);
-        cloud.journal.read_on();
-        let shared = self.services.shared();
-        shared.outside.check_complete();
-        cloud.journal.check_complete(&shared.ledger, clocks_are_close);
-        for event in &shared.ledger.events {
-            let (id, version) = (event.aggregate_id, event.version);
-            assert!(shared.published.contains(&event.event_id), "I14: version {version} of {id} was never published");
-        }
-        let poison = shared.stream.iter().filter(|record| matches!(record, crate::ports::Record::Poison(_))).count();
-        assert_eq!(shared.reported.len(), poison, "I15: a record that cannot be read was never reported");
-        let is_there = |(id, correlation_id): &(AggregateId, CorrelationId)| {
-            let mut events = shared.ledger.events.iter();
-            events.any(|event| event.aggregate_id == *id && event.metadata.correlation_id == *correlation_id)
-        };
-        let gone = self.acknowledged.iter().find(|asked| !is_there(asked));
-        assert_eq!(gone, None, "I6: an acknowledged command is gone");
-        let there = self.refused.iter().find(|asked| is_there(asked));
-        assert_eq!(there, None, "I8: a command that was refused is recorded");
-        let state = self.machine.state();
-        let (faults, points) = (state.faults, state.points);
-        drop(state);
-        Report { faults, events: shared.ledger.events.len() as u64, points, hash: self.machine.hash() }
     }
 }
