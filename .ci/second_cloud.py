@@ -224,6 +224,7 @@ def adapt(template):
                 "JwtConfiguration": {key.capitalize(): value for key, value in jwt["jwtConfiguration"].items()},
             }}
         for path, methods in body["paths"].items():
+            path = path.replace("/$default", "$default")  # SAM's way of writing it without a warning
             for method, operation in methods.items():
                 method = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                 integration = operation["x-amazon-apigateway-integration"]
