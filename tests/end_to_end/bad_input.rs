@@ -39,6 +39,7 @@ fn each_mistake_has_its_own_problem_and_nothing_is_appended() {
         ("/accounts/not-an-id/deposits", good.clone(), 400, "malformed-id", ""),
         (nobody, good.clone(), 404, "not-found", ""),
         ("/accounts", r#"{"currency":"ZZZ"}"#.to_owned(), 400, "invalid-request", "/currency"),
+        ("/accounts", r#"{"currency":"HRK"}"#.to_owned(), 400, "invalid-request", "/currency"),
         ("/nothing", good.clone(), 404, "no-such-route", ""),
     ] {
         let answer = cloud.send("POST", path, &[("content-type", "application/json")], Some(body.as_bytes()));

@@ -6,6 +6,7 @@ mod arbitrary_input;
 mod bus_commands;
 mod commands;
 mod contract;
+mod currencies;
 mod event_schemas;
 mod golden_commands;
 mod golden_events;

@@ -20,9 +20,9 @@ const BODY_BYTES_MAX: usize = 8 * 1024;
 /// `POST /accounts`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = a_currency)]
+#[schemars(transform = a_current_currency)]
 pub struct CreateAccountBody {
-    /// An ISO 4217 code.
+    /// The ISO 4217 code of a currency in use.
     currency: String,
 }
 
@@ -152,9 +152,9 @@ fn currency(code: &str) -> Result<Currency, FieldError> {
     Currency::from_code(code).map_err(|error| FieldError::field("currency", &error))
 }
 
-/// Says in a schema which currencies there are.
-fn a_currency(schema: &mut Schema) {
-    let codes: Vec<&str> = Currency::all().map(Currency::code).collect();
+/// Lists in a schema the currencies in which accounts can be opened.
+fn a_current_currency(schema: &mut Schema) {
+    let codes: Vec<&str> = Currency::all().filter(|currency| currency.is_current()).map(Currency::code).collect();
     if let Some(currency) = schema.pointer_mut("/properties/currency") {
         currency["enum"] = json!(codes);
     }

@@ -276,6 +276,11 @@ impl From<Rejection> for Problem {
         match rejection {
             Rejection::NoSuchAccount => Self::not_found(),
             Rejection::AlreadyOpen => Self::new(&ALREADY_OPEN, "Use the account, or create another."),
+            Rejection::NotCurrent(currency) => {
+                let code = currency.code();
+                let must = format!("must be a currency in use: {code} is withdrawn, or nobody pays with it");
+                Self::invalid_request(&[FieldError::field("currency", &must)])
+            }
             Rejection::CurrencyMismatch { account, given } => {
                 let (account, given) = (account.code(), given.code());
                 Self::new(&CURRENCY_MISMATCH, format!("The account holds {account}: send an amount in {account}."))

@@ -212,6 +212,7 @@ impl Aggregate for Account {
     fn handle(&self, command: &AccountCommand) -> Result<Vec<AccountEvent>, Rejection> {
         match command {
             AccountCommand::CreateAccount { owner, currency } => match self {
+                Self::NotOpened if !currency.is_current() => Err(Rejection::NotCurrent(*currency)),
                 Self::NotOpened => Ok(vec![AccountEvent::AccountCreated { owner: owner.clone(), currency: *currency }]),
                 Self::Opened(_) => Err(Rejection::AlreadyOpen),
             },

@@ -1,52 +1,65 @@
 //! Money: whole minor units (cents, yen, fils) of an ISO 4217 currency. Checked arithmetic only, decimal text at the edge,
 //! never a float.
 
+mod list;
+
 use std::{fmt, num::NonZeroU64};
 
-use iso_currency::IntoEnumIterator as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A currency that has minor units; ISO 4217 also lists some that have none (gold, testing codes), which are no money here.
+/// A currency that has minor units. ISO 4217 also lists codes without any (gold, testing); they are not money here.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("pattern" = "^[A-Z]{3}$"))]
-pub struct Currency {
-    iso: iso_currency::Currency,
+pub struct Currency(Listed);
+
+/// An entry of the list of currencies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Listed {
+    code: &'static str,
     minor_digits: u32,
+    used_as: list::Use,
 }
 
-/// A text that names no currency of this bank.
+/// The error for a text that is not the code of a currency.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be an ISO 4217 code of three capital letters, such as EUR, USD or JPY")]
 pub struct UnknownCurrency;
 
 impl Currency {
-    /// The currency with the ISO 4217 code `code`, for example `EUR`.
+    /// The currency with the ISO 4217 code `code`, for example `EUR`. Finds every currency that was ever recorded, withdrawn
+    /// ones too.
     ///
     /// # Errors
-    /// When there is none, or it has no minor units.
+    /// When the list does not have the code.
     pub fn from_code(code: &str) -> Result<Self, UnknownCurrency> {
-        let iso = iso_currency::Currency::from_code(code).ok_or(UnknownCurrency)?;
-        let minor_digits = iso.exponent().ok_or(UnknownCurrency)?;
-        Ok(Self { iso, minor_digits: minor_digits.into() })
+        let place = list::LIST.binary_search_by(|listed| listed.code.cmp(code)).map_err(|_| UnknownCurrency)?;
+        list::LIST.get(place).copied().map(Self).ok_or(UnknownCurrency)
     }
 
-    /// All currencies, in the order of their codes.
+    /// All currencies that were ever recorded, in the order of their codes.
     pub fn all() -> impl Iterator<Item = Self> {
-        iso_currency::Currency::iter().filter_map(|iso| Self::from_code(iso.code()).ok())
+        list::LIST.iter().copied().map(Self)
+    }
+
+    /// True for money of today, in which new accounts can be opened; false for withdrawn currencies and for funds (units of
+    /// account that nobody pays with).
+    #[must_use]
+    pub fn is_current(self) -> bool {
+        self.0.used_as == list::Use::Current
     }
 
     /// The ISO 4217 code.
     #[must_use]
     pub fn code(self) -> &'static str {
-        self.iso.code()
+        self.0.code
     }
 
-    /// How many decimals the currency has: 0 for JPY, 2 for EUR, 3 for KWD.
+    /// The number of decimals of the currency: 0 for JPY, 2 for EUR, 3 for KWD.
     #[must_use]
     pub fn minor_digits(self) -> u32 {
-        self.minor_digits
+        self.0.minor_digits
     }
 
     /// Minor units as decimal text with exactly the currency's decimals: 1234 is `12.34` in EUR and `1234` in JPY.
@@ -54,9 +67,9 @@ impl Currency {
     pub fn format(self, minor: impl Into<i128>) -> String {
         let minor = minor.into();
         let sign = if minor < 0 { "-" } else { "" };
-        let unit = 10_u128.pow(self.minor_digits);
+        let unit = 10_u128.pow(self.minor_digits());
         let (whole, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
-        match self.minor_digits {
+        match self.minor_digits() {
             0 => format!("{sign}{whole}"),
             digits => format!("{sign}{whole}.{rest:0width$}", width = digits as usize),
         }
@@ -250,6 +263,15 @@ mod tests {
     fn what_has_no_minor_units_is_no_currency() {
         for code in ["XAU", "XXX", "XTS", "eur", "EURO", "", "ZZZ"] {
             assert_eq!(Currency::from_code(code), Err(UnknownCurrency), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_listed_currency_is_found_by_its_code() {
+        assert!(list::LIST.is_sorted_by(|one, other| one.code < other.code));
+        for listed in list::LIST {
+            assert_eq!(Currency::from_code(listed.code), Ok(Currency(*listed)));
+            assert!(listed.minor_digits < Amount::MINOR_UNITS_MAX.ilog10(), "{}", listed.code);
         }
     }
 

@@ -14,6 +14,9 @@ pub enum Rejection {
     /// An account is opened once.
     #[error("the account is open already")]
     AlreadyOpen,
+    /// No account is opened in a currency that is withdrawn or that nobody pays with.
+    #[error("{0:?} is not a currency that accounts are opened in")]
+    NotCurrent(Currency),
     /// The money is of another currency than the account.
     #[error("the account holds {account:?}, not {given:?}")]
     CurrencyMismatch {
@@ -92,7 +95,7 @@ impl From<Rejection> for Refusal {
             Rejection::Frozen => Self::Frozen,
             Rejection::Closed | Rejection::NotEmpty { .. } => Self::Closed,
             Rejection::InFlight { .. } => Self::TooManyInFlight,
-            Rejection::NoSuchAccount | Rejection::AlreadyOpen => Self::NoSuchAccount,
+            Rejection::NoSuchAccount | Rejection::AlreadyOpen | Rejection::NotCurrent(_) => Self::NoSuchAccount,
         }
     }
 }
