@@ -92,3 +92,20 @@ fn a_statement_is_cut_by_time() {
     assert_eq!(amounts(&format!("from={}&limit=1", times[4])), ["5.00"]);
     assert_eq!(cloud.get(&format!("{account}/statement?from=x")).problem(), "invalid-request");
 }
+
+#[test]
+fn a_statement_read_right_after_each_deposit_has_every_entry_once() {
+    let cloud = Cloud::start();
+    let account = cloud.open_account("EUR");
+    for deposits in 1..=60 {
+        let paid = cloud.post(&format!("{account}/deposits"), &money("1"));
+        let (version, newest) = (paid.body["version"].as_u64().unwrap(), deposits + 1);
+        assert_eq!(version, newest, "{paid:?}");
+        // The projector writes while this is read: the answer joins what it has written with what it has not.
+        let page = cloud.get(&format!("{account}/statement?min_version={version}&limit=5"));
+        let versions: Vec<u64> =
+            page.body["items"].as_array().unwrap().iter().map(|entry| entry["version"].as_u64().unwrap()).collect();
+        let expected: Vec<u64> = (2..=newest).rev().take(5).collect();
+        assert_eq!(versions, expected, "after {deposits} deposits");
+    }
+}

@@ -117,7 +117,9 @@ impl Queries {
             Some(until) => self.first_entry_at(account_id, until, consistent).await?,
             None => Version::MAX,
         };
-        let versions = start..before.map_or(end, |before| before.min(end));
+        // The projector may have written since: the table answers for what is older than the entries from the events.
+        let joint = fresh.first().map_or(Version::MAX, |entry| entry.version);
+        let versions = start..before.unwrap_or(Version::MAX).min(end).min(joint);
         let page = self.statement.newest_first(account_id, versions, "amount", limit, consistent).await?;
         let shown = |entry: &StatementEntry| {
             entry.amount.is_some()
