@@ -222,6 +222,17 @@ async fn verify_finds_what_differs_and_repairs_nothing_else() {
     let expected: BTreeMap<_, _> = findings(&[("different", 1), ("extra", 1), ("missing", 1)]);
     assert_eq!(operator.kinds(&["verify", "accounts"]), (Some(1), expected.clone()));
     assert_eq!(operator.kinds(&["verify", "statement"]), (Some(1), expected.clone()));
+    let named = |arguments: &[&str]| {
+        let (_, answers) = operator.ask(arguments);
+        let findings = answers[0]["findings"].as_array().unwrap().clone();
+        findings.into_iter().find(|finding| finding["kind"] == "different").unwrap()["differences"].clone()
+    };
+    let balance = json!({ "attribute": "balance", "is": 1, "should_be": 39_900 });
+    assert_eq!(named(&["verify", "accounts"]), json!([balance]));
+    let amount = json!({ "attribute": "amount", "is": 7, "should_be": 10_000 });
+    assert_eq!(named(&["verify", "statement"]), json!([amount]));
+    let said = String::from_utf8(operator.run(&["verify", "accounts"]).stdout).unwrap();
+    assert!(said.lines().any(|line| line == "    balance: 1 instead of 39900"), "{said}");
     let (code, answers) = operator.ask(&["verify", "totals"]);
     let counters = answers[0]["counters"].as_array().unwrap();
     assert_eq!((code, counters.len()), (Some(1), 1), "{answers:?}");
@@ -319,6 +330,9 @@ async fn dead_letters_are_listed_shown_and_redriven() {
 
     let (code, letters) = operator.ask(&["dead-letters", "list"]);
     assert_eq!((code, letters.len()), (Some(1), 1), "{letters:?}");
+    // Nothing is hidden, so nothing is said to be.
+    let listed = operator.run(&["dead-letters", "list"]);
+    assert_eq!(String::from_utf8(listed.stderr).unwrap(), "");
     assert_eq!(letters[0]["about"], "event");
     assert_eq!((&letters[0]["event_type"], &letters[0]["version"]), (&json!("StreamRecordUnreadable"), &json!(3)));
     let letter = letters[0]["id"].as_str().unwrap();
@@ -334,6 +348,13 @@ async fn dead_letters_are_listed_shown_and_redriven() {
     let url = sqs("GetQueueUrl", &json!({ "QueueName": "dead-letters" }))["QueueUrl"].clone();
     let hidden = sqs("ReceiveMessage", &json!({ "QueueUrl": url, "VisibilityTimeout": 600 }))["Messages"][0].clone();
     assert_eq!(operator.ask(&["dead-letters", "list"]), (Some(1), vec![]));
+    let listed = operator.run(&["dead-letters", "list"]);
+    assert!(String::from_utf8(listed.stderr).unwrap().starts_with("about 1 more are hidden"));
+    let counts = |names: &Value| {
+        sqs("GetQueueAttributes", &json!({ "QueueUrl": url, "AttributeNames": names }))["Attributes"].clone()
+    };
+    assert_eq!(counts(&json!([])), json!({}));
+    assert_eq!(counts(&json!(["ApproximateNumberOfMessages"])), json!({ "ApproximateNumberOfMessages": "0" }));
     let receipt = &hidden["ReceiptHandle"];
     sqs("ChangeMessageVisibility", &json!({ "QueueUrl": url, "ReceiptHandle": receipt, "VisibilityTimeout": 0 }));
     assert_eq!(shown[0]["source"], "daybook.event-publisher");
@@ -457,9 +478,37 @@ fn what_cannot_be_done_is_said_in_one_line() {
     let nowhere = nowhere.unwrap();
     assert_eq!(nowhere.status.code(), Some(2));
     let said = String::from_utf8(nowhere.stderr).unwrap();
-    assert!(said.starts_with("error: the event store did not answer") && said.lines().count() == 1, "{said}");
+    assert!(said.starts_with("error: the table `events` does not answer") && said.lines().count() == 1, "{said}");
     let unset = operator.command(&["verify"]).env_remove("AWS_REGION").output().unwrap();
     assert!(String::from_utf8(unset.stderr).unwrap().contains("AWS_REGION"));
-    let missing = operator.run(&["verify", "accounts", "--table-prefix", "other-"]);
-    assert!(String::from_utf8(missing.stderr).unwrap().contains("other-events"));
+}
+
+#[test]
+fn a_missing_table_queue_bus_or_aggregate_is_named_with_what_to_do() {
+    let cloud = Cloud::start();
+    let operator = Operator::of(&cloud);
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    let advice =
+        "The prefix of tables and queues is `other-`; set TABLE_PREFIX or --table-prefix to the stack's TablePrefix";
+    let cases: [(&[&str], &str, &str); 5] = [
+        (&["verify", "accounts", "--table-prefix", "other-"], "the table `other-events` does not exist", advice),
+        (&["rebuild", "totals", "--table-prefix", "other-"], "the table `other-events` does not exist", advice),
+        (
+            &["dead-letters", "list", "--table-prefix", "other-"],
+            "the queue `other-dead-letters` does not exist",
+            advice,
+        ),
+        (
+            &["dead-letters", "redrive", "--all", "--event-bus", "other"],
+            "the event bus `other` does not exist",
+            "Set EVENT_BUS or --event-bus to the stack's EventBusName",
+        ),
+        (&["republish", "--aggregate", nobody], "there is no aggregate", "check the id"),
+    ];
+    for (arguments, problem, advice) in cases {
+        let output = operator.run(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{arguments:?}: {said}");
+        assert!(said.starts_with(&format!("error: {problem}")) && said.contains(advice), "{arguments:?}: {said}");
+    }
 }

@@ -15,7 +15,7 @@ use letter::Letter;
 use queue::{HIDDEN_FOR_REDRIVE, Queue, no_letter};
 use serde_json::{Value, json};
 
-use crate::{Error, Options, Scan, Verdict, republish};
+use crate::{Error, Options, Scan, Verdict, connection::Names, models::Tables, republish};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -61,14 +61,14 @@ pub struct QueueName {
     queue: String,
 }
 
-pub async fn run(options: &Options, store: &DynamoEventStore, command: &Command) -> Result<Verdict, Error> {
+pub async fn run(options: &Options, names: &Names, tables: &Tables, command: &Command) -> Result<Verdict, Error> {
     let name = match command {
         Command::List(queue)
         | Command::Show { queue, .. }
         | Command::Redrive { queue, .. }
         | Command::Delete { queue, .. } => &queue.queue,
     };
-    let queue = Queue::connect(&format!("{}{name}", options.table_prefix)).await?;
+    let queue = Queue::connect(names, name).await?;
     match command {
         Command::List(_) => {
             let hidden = queue.hidden().await?;
@@ -97,7 +97,8 @@ pub async fn run(options: &Options, store: &DynamoEventStore, command: &Command)
             Ok(Verdict::Well)
         }
         Command::Redrive { ids, all, event_bus, scan, .. } => {
-            let bus = republish::connect(event_bus)?;
+            tables.check(&[]).await?;
+            let (store, bus) = (&tables.store, republish::connect(event_bus).await?);
             let mut redrive = Redrive { options, queue, store, bus, of_records: Vec::new(), stay: Vec::new() };
             if *all {
                 redrive.all().await?;

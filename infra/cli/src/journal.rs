@@ -110,7 +110,7 @@ impl<'a> Comparison<'a> {
             self.journal.remove(event, position).await?;
         }
         let (aggregate_id, version) = (event.aggregate_id, event.version);
-        Ok(Finding { aggregate_id, version, kind: Kind::Extra, at: version, repaired })
+        Ok(Finding { aggregate_id, version, kind: Kind::Extra, at: version, repaired, differences: Vec::new() })
     }
 
     /// Whether a recorded event has its entry at this position.

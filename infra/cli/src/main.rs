@@ -2,8 +2,10 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | `connection.rs` | the clients of AWS's services, and errors for tables, queues and buses that are missing |
 //! | `models.rs` | one answer for each read model to what verify and rebuild ask |
 //! | `report.rs` | what is said of one, in words and as JSON |
+//! | `differences.rs` | the attributes that differ, as far as they are nobody's private text |
 //! | `rows.rs` | rows of one aggregate each, compared with its events |
 //! | `journal.rs` | the journal's entries, compared with all events |
 //! | `histories.rs` | every aggregate's history, read in parts side by side, with progress and a place to resume at |
@@ -13,7 +15,9 @@
 //!
 //! Every command can be stopped anywhere and run again: each single write leaves everything right.
 
+mod connection;
 mod dead_letters;
+mod differences;
 mod histories;
 mod journal;
 mod models;
@@ -26,6 +30,7 @@ use std::process::ExitCode;
 
 use aggregate::Timestamp;
 use clap::{Parser, Subcommand};
+use connection::Names;
 use report::{Model, Report};
 use serde::Serialize;
 
@@ -127,10 +132,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<Verdict, Error> {
-    let tables = models::Tables::connect(&options.table_prefix)?;
+    let names = Names::new(&options.table_prefix);
+    let tables = models::Tables::connect(&names)?;
     match &options.command {
         Command::Verify { models, repair, scan } => {
             let models = if models.is_empty() { Model::all() } else { models.clone() };
+            tables.check(&models).await?;
             let mut verdict = Verdict::Well;
             if *repair {
                 for model in models {
@@ -142,13 +149,17 @@ async fn run(options: &Options) -> Result<Verdict, Error> {
             }
             Ok(verdict)
         }
-        Command::Rebuild { model, scan } => Ok(options.report(&tables.rebuild(*model, *scan).await?)),
+        Command::Rebuild { model, scan } => {
+            tables.check(&[*model]).await?;
+            Ok(options.report(&tables.rebuild(*model, *scan).await?))
+        }
         Command::Republish { which, event_bus, scan } => {
+            tables.check(&[]).await?;
             let published = republish::run(&tables.store, event_bus, which, *scan).await?;
             options.tell(&published, &format!("{} events published", published.events));
             Ok(Verdict::Well)
         }
-        Command::DeadLetters(command) => dead_letters::run(options, &tables.store, command).await,
+        Command::DeadLetters(command) => dead_letters::run(options, &names, &tables, command).await,
     }
 }
 

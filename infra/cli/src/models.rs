@@ -5,10 +5,11 @@ use std::time::Duration;
 use aws::{Counters, CurrentRows, DynamoEventStore, Journal, Mode, RowHistory};
 use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig};
 use domain::{AccountRow, StatementEntry, TransactionRow};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use crate::{
     Error, Scan, Verdict,
+    connection::Names,
     histories::{self, History, Seen},
     journal,
     report::{Model, Report},
@@ -23,6 +24,8 @@ pub struct Tables {
     transactions: CurrentRows,
     journal: Journal,
     totals: Counters,
+    client: Client,
+    names: Names,
 }
 
 /// Nobody waits for an answer as a function's caller does, and much is read at once.
@@ -34,10 +37,10 @@ fn patient() -> Result<Client, aws::ConfigError> {
 }
 
 impl Tables {
-    /// The tables whose names begin with `prefix`.
-    pub fn connect(prefix: &str) -> Result<Self, Error> {
+    /// The tables with these names.
+    pub fn connect(names: &Names) -> Result<Self, Error> {
         let client = patient()?;
-        let table = |name: &str| format!("{prefix}{name}");
+        let table = |name: &str| names.of(name);
         Ok(Self {
             store: DynamoEventStore::new(client.clone(), table("events")),
             accounts: CurrentRows::new(client.clone(), table("accounts"), "account_id"),
@@ -45,8 +48,18 @@ impl Tables {
             transactions: CurrentRows::new(client.clone(), table("transactions"), "transaction_id"),
             // How far its readers stay behind rests on how long a write may take.
             journal: Journal::new(aws::dynamodb()?, table("journal")),
-            totals: Counters::new(client, table("totals")),
+            totals: Counters::new(client.clone(), table("totals")),
+            client,
+            names: names.clone(),
         })
+    }
+
+    /// Checks that the events table and those of `models` exist.
+    pub async fn check(&self, models: &[Model]) -> Result<(), Error> {
+        let models = models.iter().map(|model| model.label());
+        let tables: Vec<String> = ["events".to_owned()].into_iter().chain(models).collect();
+        let checks = join_all(tables.iter().map(|table| self.names.check_table(&self.client, table)));
+        checks.await.into_iter().collect()
     }
 
     /// Compares read models with the events, which are read once for all of them, and tells of each as soon as it is known.

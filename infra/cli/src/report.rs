@@ -6,7 +6,7 @@ use aws::{Finding, Kind};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::histories::Seen;
+use crate::{differences, histories::Seen};
 
 /// A read model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
@@ -46,6 +46,7 @@ pub struct Report {
     /// Aggregates, or for the journal events, that were compared.
     pub compared: u64,
     /// What differs, and what differed.
+    #[serde(serialize_with = "differences::serialize")]
     pub findings: Vec<Finding>,
     /// Sums that differ.
     pub counters: Vec<CounterFinding>,
@@ -73,13 +74,14 @@ impl Report {
         if unreadable > 0 {
             lines.push(format!("  {unreadable} items of the events table cannot be read"));
         }
-        for Finding { aggregate_id, version, kind, at, repaired } in &self.findings {
+        for Finding { aggregate_id, version, kind, at, repaired, differences } in &self.findings {
             let said = match kind {
                 Kind::Behind => format!("behind, at version {at}"),
                 kind => format!("{kind:?}").to_lowercase(),
             };
             let state = if *repaired { "put right" } else { "wrong" };
             lines.push(format!("  {aggregate_id} version {version}: {said} ({state})"));
+            lines.extend(differences.iter().map(|difference| format!("    {}", differences::in_words(difference))));
         }
         lines.extend(self.counters.iter().map(|finding| format!("  {finding}")));
         lines.join("\n")

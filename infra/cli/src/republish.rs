@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Scan, Verdict,
+    connection::explained,
     histories::{self, History},
     instant,
 };
@@ -48,14 +49,24 @@ impl Published {
 /// Publishes what is asked for.
 pub async fn run(store: &DynamoEventStore, bus: &str, which: &Which, scan: Scan) -> Result<Published, Error> {
     match which.aggregate {
-        Some(id) => of_aggregate(store, &connect(bus)?, AggregateId(id), 1, Version::MAX).await,
-        None => of_time(store, &connect(bus)?, which.from, which.to, scan).await,
+        Some(id) => {
+            let published = of_aggregate(store, &connect(bus).await?, AggregateId(id), 1, Version::MAX).await?;
+            if published.events == 0 {
+                return Err(format!("there is no aggregate {id}, so nothing was published; check the id").into());
+            }
+            Ok(published)
+        }
+        None => of_time(store, &connect(bus).await?, which.from, which.to, scan).await,
     }
 }
 
-/// The bus named `bus`.
-pub fn connect(bus: &str) -> Result<EventBridge, Error> {
-    Ok(EventBridge::new(aws::eventbridge()?, bus))
+/// The bus with the name or ARN `bus`, which exists: events for one that does not would be accepted, and dropped.
+pub async fn connect(bus: &str) -> Result<EventBridge, Error> {
+    const ADVICE: &str = "Set EVENT_BUS or --event-bus to the stack's EventBusName";
+    let client = aws::eventbridge()?;
+    let described = client.describe_event_bus().name(bus).send().await;
+    described.map_err(|error| explained(&error, &format!("the event bus `{bus}`"), ADVICE))?;
+    Ok(EventBridge::new(client, bus))
 }
 
 /// Publishes the events of an aggregate with versions between `from` and `to`, both included.

@@ -132,7 +132,8 @@ pub fn unreadable(aggregate_id: AggregateId, version: Version, error: ProjectErr
         | ProjectError::NoHistory { .. }
         | ProjectError::Read(ReadError::Corrupt(_) | ReadError::AnotherType) => {
             eprintln!("{aggregate_id}: {}", eventing::causes(&error));
-            Ok(Finding { aggregate_id, version, kind: Kind::Unreadable, at: 0, repaired: false })
+            let (kind, differences) = (Kind::Unreadable, Vec::new());
+            Ok(Finding { aggregate_id, version, kind, at: 0, repaired: false, differences })
         }
         other => Err(other.into()),
     }

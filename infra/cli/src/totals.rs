@@ -46,7 +46,7 @@ impl<'a> Look<'a> {
         let aggregate_id = history.aggregate_id;
         let finding = match rows_of::<TotalsRow>(self.store, history).await {
             Ok(None) => return Ok(Verdict::Well),
-            Ok(Some(rows)) => self.add(aggregate_id, &rows),
+            Ok(Some(rows)) => self.add(aggregate_id, &rows)?,
             Err(error) => Some(unreadable(aggregate_id, history.newest(), error)?),
         };
         let verdict = Verdict::of(finding.is_none());
@@ -55,7 +55,7 @@ impl<'a> Look<'a> {
         Ok(verdict)
     }
 
-    fn add(&self, aggregate_id: AggregateId, rows: &[TotalsRow]) -> Option<Finding> {
+    fn add(&self, aggregate_id: AggregateId, rows: &[TotalsRow]) -> Result<Option<Finding>, Error> {
         let version = self.contents.version(aggregate_id);
         let counted = rows.iter().take_while(|row| row.version() <= version);
         let mut sums = self.sums.borrow_mut();
@@ -64,13 +64,15 @@ impl<'a> Look<'a> {
             *counts.entry(addition.counter.to_owned()).or_default() += i128::from(addition.amount);
         }
         let newest = rows.last().map_or(0, Row::version);
-        let kind = match counted.last() {
-            Some(row) if row.version() != version || !self.contents.has(row) => Kind::Different,
+        let last = counted.last();
+        let differences = last.map(|row| self.contents.differences(row)).transpose()?.unwrap_or_default();
+        let kind = match last {
+            Some(_) if !differences.is_empty() => Kind::Different,
             Some(_) if version < newest => Kind::Behind,
-            Some(_) => return None,
+            Some(_) => return Ok(None),
             None => Kind::Missing,
         };
-        Some(Finding { aggregate_id, version: newest, kind, at: version, repaired: false })
+        Ok(Some(Finding { aggregate_id, version: newest, kind, at: version, repaired: false, differences }))
     }
 
     /// What this look has come to.
@@ -85,6 +87,7 @@ impl<'a> Look<'a> {
             kind: Kind::Extra,
             at: contents.version(aggregate_id),
             repaired: false,
+            differences: Vec::new(),
         }));
         report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
         report.compared = compared.len() as u64;
@@ -256,6 +259,7 @@ mod tests {
             kind: Kind::Behind,
             at: *at,
             repaired: false,
+            differences: Vec::new(),
         };
         let counter = |(of, is): &(&str, i128)| CounterFinding {
             group: "now#0".to_owned(),

@@ -19,6 +19,7 @@ use axum::{
 };
 pub use entries::Entry;
 use entries::{ENTRIES_MAX, EntryError, Event, PutEvents, REQUEST_BYTES_MAX};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -33,9 +34,20 @@ use crate::{
 
 /// The one action that functions need.
 const PUT_EVENTS: &str = "AWSEvents.PutEvents";
+/// The action with which an operator's tools check the name of a bus.
+const DESCRIBE_EVENT_BUS: &str = "AWSEvents.DescribeEventBus";
 
 /// A body's limit: the entries' own, escaped into JSON once more, with room to spare.
 const BODY_BYTES_MAX: usize = 8 * REQUEST_BYTES_MAX;
+
+/// The bus of requests that name none.
+const DEFAULT_BUS: &str = "default";
+
+#[derive(Deserialize)]
+struct DescribeEventBus {
+    #[serde(rename = "Name")]
+    name: Option<String>,
+}
 
 /// The event buses.
 pub struct Bus {
@@ -111,17 +123,25 @@ impl Bus {
         answer(&results)
     }
 
+    fn describe(&self, request: &DescribeEventBus) -> Response {
+        match self.named(request.name.as_deref().unwrap_or(DEFAULT_BUS)) {
+            Ok((name, _)) => respond(StatusCode::OK, &json!({ "Name": name, "Arn": names::bus_arn(name) })),
+            Err(EntryError(code, message)) => error(StatusCode::BAD_REQUEST, code, &message),
+        }
+    }
+
+    /// The bus with this name or ARN.
+    fn named(&self, bus: &str) -> Result<(&String, &RuleSet), EntryError> {
+        let found = self.buses.iter().find(|(name, _)| *name == bus || names::bus_arn(name) == bus);
+        found.ok_or_else(|| EntryError("ResourceNotFoundException", format!("Event bus {bus} does not exist.")))
+    }
+
     /// What an entry leads to, which happens only when the whole request is durable.
     fn take(&self, entry: Entry) -> Result<Taken, EntryError> {
-        let bus = entry.event_bus_name.clone().unwrap_or_else(|| "default".to_owned());
+        let bus = entry.event_bus_name.clone().unwrap_or_else(|| DEFAULT_BUS.to_owned());
         let event = entry.into_event()?;
         // EventBridge drops events for a bus that does not exist, silently; here it is a mistake that one wants to see.
-        let is_it = |name: &&String| **name == bus || names::bus_arn(name) == bus;
-        let set = self
-            .buses
-            .iter()
-            .find_map(|(name, set)| is_it(&name).then_some(set))
-            .ok_or_else(|| EntryError("ResourceNotFoundException", format!("Event bus {bus} does not exist.")))?;
+        let (_, set) = self.named(&bus)?;
         let text = event.json.to_string();
         let matching = set.patterns.matching(&text).map_err(|problem| EntryError("InternalFailure", problem))?;
         let mut taken = Taken { event, deliveries: Vec::new(), messages: Vec::new() };
@@ -170,6 +190,12 @@ impl Bus {
 }
 
 async fn handle(State(bus): State<Arc<Bus>>, headers: HeaderMap, body: Body) -> Response {
+    if aws_json::action(&headers) == DESCRIBE_EVENT_BUS {
+        return match aws_json::request(DESCRIBE_EVENT_BUS, &headers, body, BODY_BYTES_MAX).await {
+            Ok(request) => bus.describe(&request),
+            Err(answer) => *answer,
+        };
+    }
     match aws_json::request(PUT_EVENTS, &headers, body, BODY_BYTES_MAX).await {
         Ok(request) => bus.put_events(request),
         Err(answer) => *answer,

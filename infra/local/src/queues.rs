@@ -4,7 +4,7 @@
 //! in the queue until it is deleted. Functions and rules put messages in; nobody sends one over this API.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -49,6 +49,8 @@ struct GetQueueUrl {
 #[serde(rename_all = "PascalCase")]
 struct GetQueueAttributes {
     queue_url: String,
+    #[serde(default)]
+    attribute_names: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +60,11 @@ struct ReceiveMessage {
     #[serde(default = "one")]
     max_number_of_messages: usize,
     visibility_timeout: Option<u64>,
+    /// The older name of the next field, which SQS still takes.
+    #[serde(default)]
+    attribute_names: Vec<String>,
+    #[serde(default)]
+    message_system_attribute_names: Vec<String>,
 }
 
 fn one() -> usize {
@@ -97,17 +104,19 @@ impl Queues {
                 let all = self.durable.messages(self.queue(&asked.queue_url)?).map_err(broken)?;
                 let seen = self.visible(all.clone());
                 let (waiting, hidden) = (seen.len().to_string(), (all.len() - seen.len()).to_string());
-                Ok(json!({ "Attributes": {
-                    "ApproximateNumberOfMessages": waiting,
-                    "ApproximateNumberOfMessagesNotVisible": hidden,
-                    "ApproximateNumberOfMessagesDelayed": "0",
-                } }))
+                let attributes = [
+                    ("ApproximateNumberOfMessages", waiting),
+                    ("ApproximateNumberOfMessagesNotVisible", hidden),
+                    ("ApproximateNumberOfMessagesDelayed", "0".to_owned()),
+                ];
+                Ok(json!({ "Attributes": asked_for(&asked.attribute_names, attributes) }))
             }
             Some("ReceiveMessage") => {
                 let asked: ReceiveMessage = aws_json::request(action, headers, body, BODY_BYTES_MAX).await?;
                 let timeout = Duration::from_secs(asked.visibility_timeout.unwrap_or(VISIBILITY_TIMEOUT_S));
                 let messages = self.receive(self.queue(&asked.queue_url)?, asked.max_number_of_messages, timeout)?;
-                Ok(json!({ "Messages": messages.iter().map(shown).collect::<Vec<_>>() }))
+                let names = [asked.attribute_names, asked.message_system_attribute_names].concat();
+                Ok(json!({ "Messages": messages.iter().map(|message| shown(message, &names)).collect::<Vec<_>>() }))
             }
             Some("DeleteMessage") => {
                 let asked: OneMessage = aws_json::request(action, headers, body, BODY_BYTES_MAX).await?;
@@ -162,11 +171,20 @@ impl From<Box<Response>> for Refused {
     }
 }
 
-/// A message as SQS shows it. Its receipt is its id: nothing is received twice at the same time.
-fn shown(message: &Waiting) -> Value {
+/// A message as SQS shows it, with the attributes `names`. Its receipt is its id: nothing is received twice at the same time.
+fn shown(message: &Waiting, names: &[String]) -> Value {
     let Waiting { id, body, sent_at_ms } = message;
-    let attributes = json!({ "SentTimestamp": sent_at_ms.to_string() });
+    let attributes = asked_for(names, [("SentTimestamp", sent_at_ms.to_string())]);
     json!({ "MessageId": id, "ReceiptHandle": id, "Body": body, "Attributes": attributes })
+}
+
+/// Those of `attributes` that a request asks for by name. SQS answers no others.
+fn asked_for<const N: usize>(
+    names: &[String],
+    attributes: [(&'static str, String); N],
+) -> BTreeMap<&'static str, String> {
+    let is_asked_for = |attribute: &str| names.iter().any(|name| name == attribute || name == "All");
+    attributes.into_iter().filter(|(attribute, _)| is_asked_for(attribute)).collect()
 }
 
 fn no_queue() -> Refused {

@@ -16,7 +16,8 @@ use aws_sdk_dynamodb::{
 use eventing::{ReadTable, SHARDS, Saved, TableError, shard};
 
 use crate::{
-    Generations, Segment,
+    Difference, Generations, Segment,
+    difference::differences,
     generations::{self, Known},
     item::{Item, decode, encode, failed, text, version_of},
 };
@@ -55,12 +56,14 @@ impl Contents {
         self.rows.keys().copied()
     }
 
-    /// Whether the row of `row`'s aggregate is `row`, byte for byte.
-    #[must_use]
-    pub fn has<R: Tally>(&self, row: &R) -> bool {
-        let Some(mut found) = self.rows.get(&row.aggregate_id()).cloned() else { return false };
+    /// The attributes in which the row of `row`'s aggregate is not `row`.
+    ///
+    /// # Errors
+    /// When `row` cannot be written in the table's form.
+    pub fn differences<R: Tally>(&self, row: &R) -> Result<Vec<Difference>, TableError> {
+        let mut found = self.rows.get(&row.aggregate_id()).cloned().unwrap_or_default();
         found.retain(|name, _| name != "part" && name != "of");
-        encode(row).is_ok_and(|expected: Item| expected == found)
+        Ok(differences(&found, &encode(row)?))
     }
 
     /// Where the counters of `addition` are.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `event_store.rs`, `item.rs` | the event store on DynamoDB, and the form of its items |
 //! | `read_table.rs`, `counters.rs` with `generations.rs`, `journal.rs` | read tables on DynamoDB |
-//! | `repair.rs` | whether read tables hold what the events say |
+//! | `repair.rs`, `difference.rs` | compares read tables with the events, and repairs them |
 //! | `stream.rs`, `bus.rs` | stream records in, bus entries out, bus events in and into read models |
 //! | `config.rs` | clients and settings from the environment |
 //! | `secret.rs` | a secret that is rotated |
@@ -13,6 +13,7 @@
 mod bus;
 mod config;
 mod counters;
+mod difference;
 mod event_store;
 mod generations;
 mod item;
@@ -26,6 +27,7 @@ mod telemetry;
 pub use bus::{EventBridge, envelope_of, project_delivered};
 pub use config::{ConfigError, credentials, dynamodb, eventbridge, required, retries, secrets_manager, timeouts};
 pub use counters::{Contents, Counters, Counts};
+pub use difference::Difference;
 pub use event_store::{DynamoEventStore, ScanPage, ScanPlace, Segment};
 pub use generations::{GENERATION_KEPT, Generations};
 pub use item::size as item_bytes;

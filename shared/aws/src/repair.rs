@@ -9,13 +9,14 @@ use eventing::{EventStore, Position, ProjectError, ReadTable, Saved, TableError,
 use serde::Serialize;
 
 use crate::{
-    CurrentRows, Journal, RowHistory, Segment,
+    CurrentRows, Difference, Journal, RowHistory, Segment,
+    difference::differences,
     item::{Item, VERSION, encode, failed, saved, text, version_of},
     journal::{entry, key},
 };
 
 /// A row that is not what the events say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
     /// Whose row it is.
     pub aggregate_id: AggregateId,
@@ -27,6 +28,9 @@ pub struct Finding {
     pub at: Version,
     /// Whether it is put right.
     pub repaired: bool,
+    /// The attributes that differ, of a row that is [`Kind::Different`]. Not serialised: their values may be a person's.
+    #[serde(skip)]
+    pub differences: Vec<Difference>,
 }
 
 /// What is the matter with a row.
@@ -174,7 +178,14 @@ impl<R: Row> Comparable<R> for CurrentRows {
             }
             let newest = expected.rows.last();
             let version = newest.map(Row::version).or(at).unwrap_or_default();
-            return Ok(vec![Finding { aggregate_id, version, kind, at: at.unwrap_or_default(), repaired }]);
+            // A row of a version that the events do not reach is compared with the newest.
+            let right = right.map_or_else(|| newest.map(encode).transpose(), |right| Ok(Some(right)))?;
+            let differences = match (kind, found, right) {
+                (Kind::Different, Some(found), Some(right)) => differences(&found, &right),
+                _ => Vec::new(),
+            };
+            let at = at.unwrap_or_default();
+            return Ok(vec![Finding { aggregate_id, version, kind, at, repaired, differences }]);
         }
     }
 
@@ -224,24 +235,25 @@ impl<R: Row> Comparable<R> for RowHistory {
         let mut findings = Vec::new();
         for row in expected.up_to(newest).await? {
             let (version, right) = (row.version(), encode(row)?);
-            let kind = match found.remove(&version) {
+            let (kind, differences) = match found.remove(&version) {
                 Some(item) if item == right => continue,
-                Some(_) => Kind::Different,
-                None if version > newest => Kind::Behind,
-                None => Kind::Missing,
+                Some(item) => (Kind::Different, differences(&item, &right)),
+                None if version > newest => (Kind::Behind, Vec::new()),
+                None => (Kind::Missing, Vec::new()),
             };
             if repaired {
                 // Whoever writes the row of a version writes this one; in order, so that no gap comes about.
                 self.client.put_item().table_name(&self.table).set_item(Some(right)).send().await.map_err(failed)?;
             }
-            findings.push(Finding { aggregate_id, version, kind, at: newest, repaired });
+            findings.push(Finding { aggregate_id, version, kind, at: newest, repaired, differences });
         }
         for version in found.keys().copied() {
             if repaired {
                 let delete = self.client.delete_item().table_name(&self.table).key(self.key, text(&aggregate_id));
                 delete.key(VERSION, AttributeValue::N(version.to_string())).send().await.map_err(failed)?;
             }
-            findings.push(Finding { aggregate_id, version, kind: Kind::Extra, at: newest, repaired });
+            let (kind, differences) = (Kind::Extra, Vec::new());
+            findings.push(Finding { aggregate_id, version, kind, at: newest, repaired, differences });
         }
         if repaired && let Some(last) = found.keys().next_back() {
             // A projector may have passed over an event because of a row that should not have been there.
@@ -272,10 +284,11 @@ impl Journal {
     ) -> Result<Option<Finding>, TableError> {
         let (noted, item) = self.found(event).await?;
         let place = noted.clone().unwrap_or_else(|| Position::of(event, event.created_at));
-        let kind = match item {
-            None => Kind::Missing,
-            Some(item) if item == entry(event, &place)? => return Ok(None),
-            Some(_) => Kind::Different,
+        let right = entry(event, &place)?;
+        let (kind, differences) = match item {
+            None => (Kind::Missing, Vec::new()),
+            Some(item) if item == right => return Ok(None),
+            Some(item) => (Kind::Different, differences(&item, &right)),
         };
         match (mode, noted, kind) {
             (Mode::Verify, ..) => {}
@@ -284,7 +297,7 @@ impl Journal {
         }
         let (aggregate_id, version) = (event.aggregate_id, event.version);
         let at = if kind == Kind::Missing { 0 } else { version };
-        Ok(Some(Finding { aggregate_id, version, kind, at, repaired: mode == Mode::Repair }))
+        Ok(Some(Finding { aggregate_id, version, kind, at, repaired: mode == Mode::Repair, differences }))
     }
 
     /// The place of the entry that `event` has, or would have: its own, or the one that the note there tells.

@@ -8,7 +8,10 @@ use aws_sdk_sqs::{
 };
 
 use super::letter::Letter;
-use crate::Error;
+use crate::{
+    Error,
+    connection::{Names, explained},
+};
 
 /// A queue of dead letters.
 pub struct Queue {
@@ -24,11 +27,12 @@ pub const HIDDEN_FOR_REDRIVE: Duration = Duration::from_mins(15);
 const LOOK_MAX: usize = 1_000;
 
 impl Queue {
-    /// The queue with this name.
-    pub async fn connect(name: &str) -> Result<Self, Error> {
-        let client = sqs()?;
-        let url = client.get_queue_url().queue_name(name).send().await?.queue_url;
-        Ok(Self { client, url: url.ok_or("the queue has no URL")? })
+    /// The queue `name` of those with these names.
+    pub async fn connect(names: &Names, name: &str) -> Result<Self, Error> {
+        let (client, name) = (sqs()?, names.of(name));
+        let found = client.get_queue_url().queue_name(&name).send().await;
+        let found = found.map_err(|error| explained(&error, &format!("the queue `{name}`"), &names.advice()))?;
+        Ok(Self { client, url: found.queue_url.ok_or("the queue has no URL")? })
     }
 
     /// Some of those that wait, hidden from others for so long; none when all are hidden.
@@ -74,7 +78,8 @@ impl Queue {
         ];
         let asked = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
         let numbers = asked.send().await?.attributes.unwrap_or_default();
-        Ok(numbers.values().filter_map(|number| number.parse::<u64>().ok()).sum())
+        // A queue that answers more than it was asked for is not counted in.
+        Ok(names.iter().filter_map(|name| numbers.get(name)?.parse::<u64>().ok()).sum())
     }
 
     async fn up_to(&self, letters_max: usize, hidden: Duration) -> Result<Vec<Letter>, Error> {

@@ -31,6 +31,9 @@ pub fn asked(target: &str, body: &Value) -> BTreeSet<Asked> {
     match service {
         "DynamoDB_20120810" => of_dynamodb(operation, body),
         "DynamoDBStreams_20120810" => [Asked::new(format!("dynamodb:{operation}"), text(body, "StreamArn"))].into(),
+        "AWSEvents" if operation == "DescribeEventBus" => {
+            [Asked::new(format!("events:{operation}"), arn(&text(body, "Name"), names::bus_arn))].into()
+        }
         "AWSEvents" => {
             let entries = body["Entries"].as_array().into_iter().flatten();
             let bus = |entry: &Value| entry["EventBusName"].as_str().unwrap_or("default").to_owned();
@@ -114,6 +117,7 @@ mod tests {
                 vec![("dynamodb:ConditionCheckItem", &u), ("dynamodb:PutItem", &t)],
             ),
             ("AWSEvents.PutEvents", json!({ "Entries": [{ "EventBusName": "b" }] }), vec![("events:PutEvents", &bus)]),
+            ("AWSEvents.DescribeEventBus", json!({ "Name": "b" }), vec![("events:DescribeEventBus", &bus)]),
             (
                 "secretsmanager.GetSecretValue",
                 json!({ "SecretId": "s" }),
