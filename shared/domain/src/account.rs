@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::AccountCommand;
 pub use event::{AccountEvent, Leg};
+pub(crate) use rejection::MovementRefused;
 pub use rejection::{Refusal, Rejection};
 
 use crate::{Amount, Currency, Description};
@@ -87,49 +88,46 @@ impl Opened {
     }
 
     /// Refuses money of another currency than the account's.
-    ///
-    /// # Errors
-    /// [`Rejection::CurrencyMismatch`].
-    pub fn ensure_currency(&self, amount: Amount) -> Result<(), Rejection> {
+    pub(crate) fn ensure_currency(&self, amount: Amount) -> Result<(), MovementRefused> {
         if amount.currency() == self.currency {
             Ok(())
         } else {
-            Err(Rejection::CurrencyMismatch { account: self.currency, given: amount.currency() })
+            Err(MovementRefused::CurrencyMismatch { account: self.currency, given: amount.currency() })
         }
     }
 
-    fn ensure_open(&self) -> Result<(), Rejection> {
+    fn ensure_open(&self) -> Result<(), MovementRefused> {
         match self.status {
             Status::Open => Ok(()),
-            Status::Frozen => Err(Rejection::Frozen),
-            Status::Closed => Err(Rejection::Closed),
+            Status::Frozen => Err(MovementRefused::Frozen),
+            Status::Closed => Err(MovementRefused::Closed),
         }
     }
 
-    fn ensure_can_receive(&self, amount: Amount) -> Result<(), Rejection> {
+    fn ensure_can_receive(&self, amount: Amount) -> Result<(), MovementRefused> {
         self.ensure_open()?;
         self.ensure_currency(amount)?;
         // What is in flight may come back and must find room.
         let in_flight = self.in_flight.values().fold(0, |sum: i64, minor| sum.saturating_add(*minor));
         match self.balance.saturating_add(in_flight).checked_add(amount.minor()) {
             Some(balance) if balance <= Account::BALANCE_MINOR_UNITS_MAX => Ok(()),
-            Some(_) | None => Err(Rejection::BalanceTooLarge),
+            Some(_) | None => Err(MovementRefused::BalanceTooLarge),
         }
     }
 
     fn receive(&self, amount: Amount, description: Option<&Description>) -> Vec<AccountEvent> {
         vec![match self.ensure_can_receive(amount) {
             Ok(()) => AccountEvent::MoneyDeposited { amount, description: description.cloned() },
-            Err(rejection) => AccountEvent::DepositRefused { amount, reason: rejection.into() },
+            Err(refused) => AccountEvent::DepositRefused { amount, reason: refused.into() },
         }]
     }
 
-    fn ensure_can_pay(&self, amount: Amount) -> Result<(), Rejection> {
+    fn ensure_can_pay(&self, amount: Amount) -> Result<(), MovementRefused> {
         self.ensure_open()?;
         self.ensure_currency(amount)?;
         let available = self.available();
         if amount.minor() > available {
-            return Err(Rejection::InsufficientFunds { currency: self.currency, available });
+            return Err(MovementRefused::InsufficientFunds { currency: self.currency, available });
         }
         Ok(())
     }
@@ -167,7 +165,7 @@ impl Opened {
         let refusal = match self.ensure_can_pay(leg.amount) {
             Ok(()) if self.in_flight.len() >= Account::IN_FLIGHT_MAX => Refusal::TooManyInFlight,
             Ok(()) => return vec![AccountEvent::AccountDebited(leg.clone())],
-            Err(rejection) => rejection.into(),
+            Err(refused) => refused.into(),
         };
         vec![AccountEvent::DebitRefused { transaction_id: leg.transaction_id, reason: refusal }]
     }
@@ -175,9 +173,7 @@ impl Opened {
     fn credit(&self, leg: &Leg) -> Vec<AccountEvent> {
         vec![match self.ensure_can_receive(leg.amount) {
             Ok(()) => AccountEvent::AccountCredited(leg.clone()),
-            Err(rejection) => {
-                AccountEvent::CreditRefused { transaction_id: leg.transaction_id, reason: rejection.into() }
-            }
+            Err(refused) => AccountEvent::CreditRefused { transaction_id: leg.transaction_id, reason: refused.into() },
         }]
     }
 

@@ -149,14 +149,14 @@ impl Order {
     }
 
     fn begin(&self, source: &Account, destination: &Account) -> Result<Vec<TransactionEvent>, TransactionRejection> {
-        source.owned_by(&self.by)?.ensure_currency(self.amount)?;
+        source.owned_by(&self.by)?.ensure_currency(self.amount).map_err(Rejection::from)?;
         if self.source == self.destination {
             return Err(TransactionRejection::SameAccount);
         }
         let initiated = TransactionEvent::TransactionInitiated(self.clone());
         match destination {
             Account::Opened(destination) => {
-                destination.ensure_currency(self.amount)?;
+                destination.ensure_currency(self.amount).map_err(Rejection::from)?;
                 Ok(vec![initiated])
             }
             // Nobody can credit an account that is not there, and nothing may be left behind under its id. That an account was

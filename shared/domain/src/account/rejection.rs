@@ -86,16 +86,54 @@ pub enum Refusal {
     TooManyInFlight,
 }
 
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::CurrencyMismatch { .. } => Self::CurrencyMismatch,
-            Rejection::InsufficientFunds { .. } | Rejection::OverdraftInUse { .. } => Self::InsufficientFunds,
-            Rejection::BalanceTooLarge => Self::BalanceTooLarge,
-            Rejection::Frozen => Self::Frozen,
-            Rejection::Closed | Rejection::NotEmpty { .. } => Self::Closed,
-            Rejection::InFlight { .. } => Self::TooManyInFlight,
-            Rejection::NoSuchAccount | Rejection::AlreadyOpen | Rejection::NotCurrent(_) => Self::NoSuchAccount,
+/// Why an account does not move money. It is a type of its own so that [`Refusal`], which is recorded for ever, is made from these
+/// reasons and from no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MovementRefused {
+    /// The money is of another currency than the account.
+    CurrencyMismatch {
+        /// The account's currency.
+        account: Currency,
+        /// The currency of the money.
+        given: Currency,
+    },
+    /// The account does not hold that much.
+    InsufficientFunds {
+        /// The account's currency.
+        currency: Currency,
+        /// What can be taken out, in minor units.
+        available: i64,
+    },
+    /// The account would hold more than [`crate::Account::BALANCE_MINOR_UNITS_MAX`].
+    BalanceTooLarge,
+    /// The account is closed.
+    Closed,
+    /// The account is frozen.
+    Frozen,
+}
+
+impl From<MovementRefused> for Rejection {
+    fn from(refused: MovementRefused) -> Self {
+        match refused {
+            MovementRefused::CurrencyMismatch { account, given } => Self::CurrencyMismatch { account, given },
+            MovementRefused::InsufficientFunds { currency, available } => {
+                Self::InsufficientFunds { currency, available }
+            }
+            MovementRefused::BalanceTooLarge => Self::BalanceTooLarge,
+            MovementRefused::Closed => Self::Closed,
+            MovementRefused::Frozen => Self::Frozen,
+        }
+    }
+}
+
+impl From<MovementRefused> for Refusal {
+    fn from(refused: MovementRefused) -> Self {
+        match refused {
+            MovementRefused::CurrencyMismatch { .. } => Self::CurrencyMismatch,
+            MovementRefused::InsufficientFunds { .. } => Self::InsufficientFunds,
+            MovementRefused::BalanceTooLarge => Self::BalanceTooLarge,
+            MovementRefused::Closed => Self::Closed,
+            MovementRefused::Frozen => Self::Frozen,
         }
     }
 }
