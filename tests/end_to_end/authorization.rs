@@ -188,3 +188,25 @@ fn one_key_of_two_customers_is_two_commands() {
     assert_ne!(open("alice"), open("bob"));
     assert_eq!(open("bob"), open("bob"));
 }
+
+#[test]
+fn the_gateway_and_the_functions_take_the_same_callers_for_administrators() {
+    let cloud = Cloud::start();
+    let alices = cloud.open_account("EUR");
+    cloud.eventually(&alices, |answer| answer.status == 200);
+    for (scope, is_admin) in [
+        ("daybook/read", false),
+        ("daybook/read daybook/admin", true),
+        ("[daybook/read daybook/admin]", true),
+        ("daybook/read x,daybook/admin", false),
+        ("daybook/read daybook/admin]", false),
+        ("daybook/read ,daybook/admin,", false),
+    ] {
+        let encoded = scope.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+        let token = cloud.token("bob", &format!("scope={encoded}"));
+        let status = |path: &str| cloud.send("GET", path, &[("authorization", &token)], None).status;
+        // The gateway decides on the totals, the function on another customer's account.
+        let (gateway, function) = if is_admin { (200, 200) } else { (403, 404) };
+        assert_eq!((status("/totals"), status(&alices)), (gateway, function), "{scope}");
+    }
+}

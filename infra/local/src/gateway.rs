@@ -10,6 +10,7 @@ mod cors;
 mod request;
 mod response;
 mod routes;
+mod scopes;
 
 use std::{
     net::SocketAddr,

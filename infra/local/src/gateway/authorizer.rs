@@ -11,7 +11,7 @@ use axum::{
 use jsonwebtoken::{DecodingKey, Validation, decode};
 use serde_json::{Map, Value, json};
 
-use super::response::message;
+use super::{response::message, scopes};
 use crate::{
     identity::{ALGORITHM, Identity},
     template::{Authorizer as Settings, Route},
@@ -46,17 +46,11 @@ impl Authorizer {
             return Ok(None);
         }
         let claims = self.claims(headers).ok_or(Denied::Unauthorized)?;
-        let granted: Vec<&str> = ["scope", "scp"]
-            .iter()
-            .filter_map(|name| claims.get(*name))
-            .flat_map(|scopes| scopes.as_str().into_iter().flat_map(|scopes| scopes.split(' ')))
-            .collect();
-        let of_route: Vec<&String> = route.scopes.iter().filter(|scope| granted.contains(&scope.as_str())).collect();
+        let claims = scopes::handed_on(&claims);
+        let of_route = scopes::granted(&route.scopes, &claims);
         if of_route.is_empty() && !route.scopes.is_empty() {
             return Err(Denied::Forbidden);
         }
-        let claims: Map<String, Value> =
-            claims.iter().map(|(name, value)| (name.clone(), json!(text(value)))).collect();
         let scopes = if route.scopes.is_empty() { Value::Null } else { json!(of_route) };
         Ok(Some(json!({ "jwt": { "claims": claims, "scopes": scopes } })))
     }
@@ -98,15 +92,6 @@ impl Denied {
             }
             Self::Forbidden => message(StatusCode::FORBIDDEN, "Forbidden"),
         }
-    }
-}
-
-/// A claim as an HTTP API hands it on: text, with lists in brackets.
-fn text(claim: &Value) -> String {
-    match claim {
-        Value::String(text) => text.clone(),
-        Value::Array(all) => format!("[{}]", all.iter().map(text).collect::<Vec<_>>().join(" ")),
-        other => other.to_string(),
     }
 }
 
