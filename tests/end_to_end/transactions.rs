@@ -66,21 +66,35 @@ fn an_account_lists_what_left_and_what_came_newest_first_page_by_page() {
 }
 
 #[test]
-fn who_is_paid_does_not_learn_who_the_payer_is() {
+fn who_is_paid_does_not_learn_who_the_payer_is_or_how_the_payer_asked() {
     let cloud = Cloud::start();
     let from = cloud.open_account("EUR");
     assert_eq!(cloud.post(&format!("{from}/deposits"), &money("10")).status, 200);
-    let [bob, admin] = ["bob", "admin"].map(|name| cloud.token_of(name));
+    let [alice, bob, admin] = ["alice", "bob", "admin"].map(|name| cloud.token_of(name));
     let headers = [("content-type", "application/json"), ("authorization", bob.as_str())];
     let opened = cloud.send("POST", "/accounts", &headers, Some(br#"{"currency":"EUR"}"#));
     let to = opened.header("location");
-    assert_eq!(paid(&cloud, &from, to, "1").body["status"], "completed");
-    for (token, payer) in [(&bob, "another-customer"), (&admin, "alice")] {
+    let order = json!({ "from": id(&from), "to": id(to), "amount": "1", "currency": "EUR" }).to_string();
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", alice.as_str()),
+        ("x-correlation-id", "alice-private-123"),
+        ("idempotency-key", "alice-private-key"),
+    ];
+    let begun = cloud.send("POST", "/transactions", &headers, Some(order.as_bytes()));
+    assert_eq!(begun.status, 202, "{begun:?}");
+    cloud.eventually(begun.header("location"), |answer| answer.body["status"] == "completed");
+    let events = |token: &str| {
         let events = cloud.send("GET", &format!("{to}/events"), &[("authorization", token)], None);
-        let users = [0, 1].map(|place| events.body["items"][place]["metadata"]["user_id"].clone());
-        assert_eq!(users, ["bob", payer]);
-        assert_eq!(events.body["items"][1]["event_type"], "AccountCredited");
-    }
+        assert_eq!(events.body["items"][1]["event_type"], "AccountCredited", "{events:?}");
+        events.body["items"].clone()
+    };
+    let (seen_by_bob, seen_by_admin) = (events(&bob), events(&admin));
+    assert_eq!(seen_by_bob[0]["metadata"]["user_id"], "bob");
+    assert_eq!(seen_by_bob[1]["metadata"], json!({}));
+    let all = &seen_by_admin[1]["metadata"];
+    assert_eq!((&all["user_id"], &all["correlation_id"]), (&json!("alice"), &json!("alice-private-123")));
+    assert!(all["causation_id"].is_string() && all["command_id"].is_string(), "{all}");
 }
 
 #[test]

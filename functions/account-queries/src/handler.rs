@@ -3,8 +3,10 @@
 
 use std::pin::pin;
 
-use aggregate::{AggregateId, Envelope, Timestamp, UserId, Version};
-use api::{AccountView, Call, CursorKeys, Problem, Reader, Response, StatementEntryView, TransactionView};
+use aggregate::{AggregateId, Envelope, Timestamp, Version};
+use api::{
+    AccountEventView, AccountView, Call, CursorKeys, Problem, Reader, Response, StatementEntryView, TransactionView,
+};
 use aws::{CurrentRows, DynamoEventStore, Index, Place, RotatedSecret, RowHistory};
 use domain::{Account, AccountRow, StatementEntry, TransactionRow};
 use eventing::{BinarySearch, Commit, EventStore as _, Host, Loaded, ReadTable, catch_up, fresh, load, load_at};
@@ -82,11 +84,8 @@ impl Queries {
         let more = more || events.len() > limit;
         events.truncate(limit);
         let next = events.last().filter(|_| more).map(|event| event.version + 1);
-        let nobody = UserId::new("another-customer").map_err(|error| Problem::internal(&error))?;
-        for event in events.iter_mut().filter(|event| is_payers(event) && !reader.may_see(&event.metadata.user_id)) {
-            event.metadata.user_id = nobody.clone();
-        }
-        call.page(&keys, events, next)
+        let items = events.into_iter().map(|event| AccountEventView::of(event, &reader)).collect();
+        call.page(&keys, items, next)
     }
 
     async fn list(&self, call: &Call) -> Result<Response, Problem> {
@@ -216,12 +215,6 @@ impl Queries {
         let version = fresh.last().or(newest.as_ref()).map_or(0, |entry| entry.version);
         if version < min_version { Err(Problem::not_yet(version)) } else { Ok(fresh) }
     }
-}
-
-/// Whether the event comes from somebody who pays into the account, and who they are is nobody's business there. Every other event
-/// of an account is its owner's own, or the bank's.
-fn is_payers(event: &Envelope) -> bool {
-    ["AccountCredited", "CreditRefused"].contains(&event.event_type.as_str())
 }
 
 /// The account as it was, from what is known of it now. Before it was opened there was none.

@@ -31,4 +31,6 @@ pub use cursor::CursorKeys;
 pub use openapi::{Example, OpenApi, openapi};
 pub use operations::{OPERATIONS, Operation, no_such_route};
 pub use problem::{FieldError, Problem};
-pub use views::{AccountView, Changed, JournalView, StatementEntryView, TotalView, TotalsView, TransactionView};
+pub use views::{
+    AccountEventView, AccountView, Changed, JournalView, StatementEntryView, TotalView, TotalsView, TransactionView,
+};

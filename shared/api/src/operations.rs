@@ -8,7 +8,7 @@ use crate::{
     ADMIN_SCOPE, AccountView, CreateAccountBody, JournalView, MoneyBody, OverdraftLimitBody, Problem,
     StatementEntryView, TotalsView, TransactionBody, TransactionView,
     call::{EVENT_TYPE_CHARS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX},
-    views::{Changed, EventView, PageView},
+    views::{AccountEventView, Changed, PageView},
 };
 
 /// Makes the schema of a type.
@@ -232,11 +232,11 @@ pub const OPERATIONS: &[Operation] = &[
         method: "GET",
         path: "/accounts/{id}/events",
         id: "GetEvents",
-        summary: "The audit trail of an account: every event with who, when and why, oldest first. Who pays into it is `another-customer`.",
+        summary: "The audit trail of an account: every event with who, when and why, oldest first. An event that another customer caused does not say who, or why.",
         scope: READ,
         parameters: PAGE,
         body: None,
-        success: (200, of::<PageView<EventView>>),
+        success: (200, of::<PageView<AccountEventView>>),
         refusals: &[],
     },
     Operation {

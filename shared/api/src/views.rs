@@ -1,9 +1,13 @@
 //! What answers look like: read-model rows with money as decimal text.
 
-use aggregate::{AggregateId, Envelope, Timestamp, UserId, Version};
-use domain::{AccountRow, Currency, Description, Outcome, Refusal, Side, StatementEntry, Status, TransactionRow};
+use aggregate::{AggregateId, CommandId, CorrelationId, Envelope, Metadata, Timestamp, UserId, Version};
+use domain::{
+    AccountEvent, AccountRow, Currency, Description, Outcome, Refusal, Side, StatementEntry, Status, TransactionRow,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
 
 use crate::Reader;
 
@@ -213,6 +217,78 @@ impl TotalView {
     pub fn new(currency: Currency, accounts_open: i128, money_held: i128, money_moved_today: i128) -> Self {
         let (money_held, money_moved_today) = (currency.format(money_held), currency.format(money_moved_today));
         Self { currency, accounts_open, money_held, money_moved_today }
+    }
+}
+
+/// An event of an account's audit trail, as its reader may see it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AccountEvent")]
+pub struct AccountEventView {
+    event_id: Uuid,
+    aggregate_id: AggregateId,
+    aggregate_type: String,
+    /// The event's place in the account's history, from 1, without gaps.
+    version: Version,
+    event_type: String,
+    /// The version of the data's form, from 1.
+    schema_version: u32,
+    created_at: Timestamp,
+    metadata: MetadataView,
+    /// What happened; `infra/schemas` describes the data of each type. `null` while this service does not know the type yet.
+    data: Value,
+}
+
+/// Who caused an event, and in the course of what. Empty where another customer caused it: that is not the owner's to read.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "AccountEventMetadata")]
+#[expect(clippy::struct_field_names, reason = "the names of the contract")]
+struct MetadataView {
+    /// The user on whose behalf it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<UserId>,
+    /// Joins everything that one request led to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<CorrelationId>,
+    /// The direct cause: the id of the request, or of the event that was reacted to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation_id: Option<String>,
+    /// The command that decided it, where that carried an idempotency key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_id: Option<CommandId>,
+}
+
+impl From<Metadata> for MetadataView {
+    fn from(metadata: Metadata) -> Self {
+        let Metadata { user_id, correlation_id, causation_id, command_id } = metadata;
+        let (user_id, correlation_id) = (Some(user_id), Some(correlation_id));
+        Self { user_id, correlation_id, causation_id: Some(causation_id), command_id }
+    }
+}
+
+impl AccountEventView {
+    /// The event as `reader`, who may see the account, may see it.
+    #[must_use]
+    pub fn of(event: Envelope, reader: &Reader) -> Self {
+        let decoded = event.clone().decode::<AccountEvent>();
+        let is_own = reader.may_see(&event.metadata.user_id);
+        let (metadata, data) = match decoded {
+            _ if is_own => (event.metadata.into(), event.data),
+            Ok(known) if known.data.is_caused_by_counterparty() => (MetadataView::default(), event.data),
+            Ok(_) => (event.metadata.into(), event.data),
+            // Newer code wrote it. This code cannot tell what in it is another customer's.
+            Err(_) => (MetadataView::default(), Value::Null),
+        };
+        Self {
+            event_id: event.event_id,
+            aggregate_id: event.aggregate_id,
+            aggregate_type: event.aggregate_type,
+            version: event.version,
+            event_type: event.event_type,
+            schema_version: event.schema_version,
+            created_at: event.created_at,
+            metadata,
+            data,
+        }
     }
 }
 

@@ -129,6 +129,27 @@ impl AccountEvent {
         }
     }
 
+    /// Whether another customer caused the event. Its metadata is then that customer's, and not for the account's owner to read.
+    /// Every other event of an account is caused by its owner, by a system that its owner is a customer of, or by the bank.
+    #[must_use]
+    pub fn is_caused_by_counterparty(&self) -> bool {
+        match self {
+            Self::AccountCredited(_) | Self::CreditRefused { .. } => true,
+            Self::AccountCreated { .. }
+            | Self::MoneyDeposited { .. }
+            | Self::DepositRefused { .. }
+            | Self::MoneyWithdrawn { .. }
+            | Self::AccountClosed {}
+            | Self::AccountFrozen {}
+            | Self::AccountUnfrozen {}
+            | Self::OverdraftLimitSet { .. }
+            | Self::AccountDebited(_)
+            | Self::DebitRefused { .. }
+            | Self::AccountRefunded { .. }
+            | Self::DebitSettled { .. } => false,
+        }
+    }
+
     /// What a person wrote beside it.
     #[must_use]
     pub fn description(&self) -> Option<&Description> {
@@ -137,7 +158,16 @@ impl AccountEvent {
             | Self::MoneyWithdrawn { description, .. }
             | Self::AccountDebited(Leg { description, .. })
             | Self::AccountCredited(Leg { description, .. }) => description.as_ref(),
-            _ => None,
+            Self::AccountCreated { .. }
+            | Self::DepositRefused { .. }
+            | Self::AccountClosed {}
+            | Self::AccountFrozen {}
+            | Self::AccountUnfrozen {}
+            | Self::OverdraftLimitSet { .. }
+            | Self::DebitRefused { .. }
+            | Self::CreditRefused { .. }
+            | Self::AccountRefunded { .. }
+            | Self::DebitSettled { .. } => None,
         }
     }
 
@@ -151,7 +181,14 @@ impl AccountEvent {
             | Self::CreditRefused { transaction_id, .. }
             | Self::AccountRefunded { transaction_id, .. }
             | Self::DebitSettled { transaction_id } => Some(*transaction_id),
-            _ => None,
+            Self::AccountCreated { .. }
+            | Self::MoneyDeposited { .. }
+            | Self::DepositRefused { .. }
+            | Self::MoneyWithdrawn { .. }
+            | Self::AccountClosed {}
+            | Self::AccountFrozen {}
+            | Self::AccountUnfrozen {}
+            | Self::OverdraftLimitSet { .. } => None,
         }
     }
 
@@ -162,7 +199,17 @@ impl AccountEvent {
             Self::DebitRefused { reason, .. }
             | Self::CreditRefused { reason, .. }
             | Self::DepositRefused { reason, .. } => Some(*reason),
-            _ => None,
+            Self::AccountCreated { .. }
+            | Self::MoneyDeposited { .. }
+            | Self::MoneyWithdrawn { .. }
+            | Self::AccountClosed {}
+            | Self::AccountFrozen {}
+            | Self::AccountUnfrozen {}
+            | Self::OverdraftLimitSet { .. }
+            | Self::AccountDebited(_)
+            | Self::AccountCredited(_)
+            | Self::AccountRefunded { .. }
+            | Self::DebitSettled { .. } => None,
         }
     }
 }
