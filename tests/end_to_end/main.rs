@@ -8,6 +8,7 @@ mod contract;
 mod cors;
 mod cursors;
 mod faults;
+mod guard;
 mod history;
 mod integrators;
 mod invocations;

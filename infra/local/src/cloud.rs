@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io::ErrorKind, sync::Arc, time::Duration};
 
 use axum::Router;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     binaries::Binaries,
@@ -16,6 +16,7 @@ use crate::{
     gateway::{Authorizer, Gateway, Routes},
     identity::{self, Identity, Wish},
     lambda::{Endpoints, LogSink, Pool, Pools},
+    listener::Listener,
     options::Options,
     policies::{self, Policies},
     queues::Queues,
@@ -75,7 +76,7 @@ impl Cloud {
             Durable::open(&data.cloud_file()).map_err(|error| format!("cannot open {}: {error}", data.cloud_file()))?;
         let durable = Arc::new(durable);
         let serve = |router, listener| serve_guarded(router, listener, &policies, console);
-        serve(engine.clone().router().await.map_err(|error| error.to_string())?, listeners.engine);
+        serve(engine.clone().router(), listeners.engine);
         serve(Secrets { names: template.secrets.clone(), durable: Arc::clone(&durable) }.router(), listeners.secrets);
         serve(Queues::new(template.queues.clone(), Arc::clone(&durable)).router(), listeners.queues);
 
@@ -102,7 +103,7 @@ impl Cloud {
         let mut environment = listeners.urls.environment("operator");
         environment.extend(bus.map(|bus| ("EVENT_BUS", bus)));
         let gateway = Gateway { routes, contract, cors, authorizer, environment, pools, policies, console };
-        tokio::spawn(gateway.serve(listeners.api));
+        tokio::spawn(gateway.serve(listeners.api)?);
         cloud.resume(&deliveries, &left);
         Ok(cloud)
     }
@@ -111,7 +112,7 @@ impl Cloud {
     fn serve_events(
         &self,
         template: Template,
-        bus_listener: TcpListener,
+        bus_listener: Listener,
         writes: &watch::Receiver<i64>,
     ) -> Result<Arc<Deliveries>, String> {
         let deliveries = Deliveries::new(self.pools.clone(), Arc::clone(&self.durable), Arc::clone(&self.console));
@@ -193,41 +194,43 @@ impl Cloud {
 
 /// Where everything listens: on loopback, before anything slow is done, so that a port in use is told at once.
 struct Listeners {
-    api: TcpListener,
-    engine: TcpListener,
-    bus: TcpListener,
-    secrets: TcpListener,
-    queues: TcpListener,
+    api: Listener,
+    engine: Listener,
+    bus: Listener,
+    secrets: Listener,
+    queues: Listener,
     api_url: String,
     urls: Endpoints,
 }
 
 impl Listeners {
     async fn bind(options: &Options) -> Result<Self, String> {
-        let (api, api_url) = listen(options.port, "--port").await?;
-        let (engine, dynamodb) = listen(options.engine_port, "--engine-port").await?;
-        let (bus, eventbridge) = listen(0, "another").await?;
-        let (secrets, secrets_manager) = listen(0, "another").await?;
-        let (queues, sqs) = listen(0, "another").await?;
-        let urls = Endpoints { dynamodb, eventbridge, secrets_manager, sqs };
-        Ok(Self { api, engine, bus, secrets, queues, api_url, urls })
+        let api = listen(options.port, "--port").await?;
+        let engine = listen(options.engine_port, "--engine-port").await?;
+        let (bus, secrets, queues) =
+            (listen(0, "another").await?, listen(0, "another").await?, listen(0, "another").await?);
+        let urls = Endpoints {
+            dynamodb: engine.url(),
+            eventbridge: bus.url(),
+            secrets_manager: secrets.url(),
+            sqs: queues.url(),
+        };
+        Ok(Self { api_url: api.url(), api, engine, bus, secrets, queues, urls })
     }
 }
 
 /// Answers a service's requests for ever, as far as they are allowed.
-fn serve_guarded(router: Router, listener: TcpListener, policies: &Arc<Policies>, console: &Arc<Console>) {
-    tokio::spawn(axum::serve(listener, policies::guard(router, policies, console)).into_future());
+fn serve_guarded(router: Router, listener: Listener, policies: &Arc<Policies>, console: &Arc<Console>) {
+    tokio::spawn(listener.serve(policies::guard(router, policies, console), Vec::new()));
 }
 
 /// Listens on a port that `option` chooses.
-async fn listen(port: u16, option: &str) -> Result<(TcpListener, String), String> {
+async fn listen(port: u16, option: &str) -> Result<Listener, String> {
     let explain = |error: std::io::Error| match error.kind() {
         ErrorKind::AddrInUse => format!("port {port} is in use; choose another with {option} (0: any free one)"),
         _ => format!("cannot listen on port {port}: {error}"),
     };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(explain)?;
-    let url = format!("http://{}", listener.local_addr().map_err(explain)?);
-    Ok((listener, url))
+    Listener::bind(port).await.map_err(explain)
 }
 
 /// Who makes tokens for the template's authorizer, where it has one.

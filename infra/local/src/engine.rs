@@ -4,26 +4,15 @@
 //! is not as the template has it stops the start instead of being changed or deleted. Functions reach the engine over HTTP
 //! with AWS's own SDK; the local cloud itself only reads streams, in process.
 
-use std::{future::pending, io};
+mod api;
 
-use axum::{
-    Router,
-    body::Body,
-    extract::Request,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::Router;
 use dynoxide::{
     Database,
     actions::{get_records::GetRecordsRequest, get_shard_iterator::GetShardIteratorRequest},
     streams::{shard_id, stream_arn},
 };
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::{data::Data, stream_table, template::Table};
 
@@ -58,13 +47,9 @@ impl Engine {
         Ok(engine)
     }
 
-    /// DynamoDB's API. The engine has a listener of its own behind it, for it shows no router to put a guard before.
-    pub async fn router(self) -> io::Result<Router> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let behind = listener.local_addr()?.to_string();
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, self.database, pending()));
-        let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
-        Ok(Router::new().fallback(async move |request: Request| forward(&client, &behind, request).await))
+    /// DynamoDB's API.
+    pub fn router(self) -> Router {
+        api::router(self.database)
     }
 
     /// Up to `limit` records of a table's stream, oldest first, as `GetRecords` gives them.
@@ -112,19 +97,6 @@ impl Engine {
             )),
         }
     }
-}
-
-async fn forward(client: &Client<HttpConnector, Body>, behind: &str, mut request: Request) -> Response {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    match format!("http://{behind}{path}").parse() {
-        Ok(uri) => *request.uri_mut() = uri,
-        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
-    }
-    // An answer of the kind that SDKs take for an outage and try again.
-    client
-        .request(request)
-        .await
-        .map_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response(), IntoResponse::into_response)
 }
 
 /// The first part of a table that is not as wanted.

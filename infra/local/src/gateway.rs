@@ -18,28 +18,28 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::{
+    console::{Console, Served},
+    identity::{Identity, Wish},
+    lambda::{Event, Failure, PAYLOAD_BYTES_MAX, Pools},
+    listener::{Listener, refuse_other_origins},
+    names,
+    policies::Policies,
+    template::Cors,
+};
 pub use authorizer::Authorizer;
 use axum::{
     Json, Router,
     body::to_bytes,
     extract::{ConnectInfo, Path, Query, Request, State},
     http::StatusCode,
+    middleware,
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
 use response::message;
 pub use routes::Routes;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-
-use crate::{
-    console::{Console, Served},
-    identity::{Identity, Wish},
-    lambda::{Event, Failure, PAYLOAD_BYTES_MAX, Pools},
-    names,
-    policies::Policies,
-    template::Cors,
-};
 
 /// The largest request (API Gateway quota: 10 MB).
 const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -65,28 +65,30 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Answers requests on `listener` for ever.
-    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+    /// Answers requests on `listener` for ever. Pages of the origins that the template names may use the API, and nothing else.
+    pub fn serve(self, listener: Listener) -> Result<impl Future<Output = ()> + Send, String> {
         let lines: Vec<_> = self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let variables = lines.join("\n");
-        let mut router = Router::new()
+        let own = Router::new()
             .route("/_local/tokens/{name}", get(token))
             .route("/_local/environment", get(|| async { variables }))
             .route("/_local/permissions", get(permissions))
             // Lambda's own API, of which this is all that is played: `aws lambda invoke --endpoint-url`.
-            .route("/2015-03-31/functions/{name}/invocations", post(invoke));
+            .route("/2015-03-31/functions/{name}/invocations", post(invoke))
+            .route_layer(middleware::from_fn(refuse_other_origins));
+        let mut router = Router::new();
         if let Some(contract) = self.contract.clone() {
             let document = || async move { Json(contract) };
             let page = || async { Html(include_str!("gateway/page.html")) };
             router =
                 router.route("/openapi.json", get(document).fallback(handle)).route("/", get(page).fallback(handle));
         }
-        let cors = self.cors.as_ref().map(cors::layer).transpose().map_err(std::io::Error::other)?;
-        let mut router = router.fallback(handle).with_state(Arc::new(self));
-        if let Some(cors) = cors {
+        router = router.fallback(handle);
+        if let Some(cors) = self.cors.as_ref().map(cors::layer).transpose()? {
             router = router.layer(cors);
         }
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
+        let origins = self.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default();
+        Ok(listener.serve(router.merge(own).with_state(Arc::new(self)), origins))
     }
 }
 

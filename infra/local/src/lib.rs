@@ -18,6 +18,7 @@ mod engine;
 mod gateway;
 mod identity;
 mod lambda;
+mod listener;
 mod names;
 mod options;
 mod patterns;

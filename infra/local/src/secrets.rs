@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::{aws_json, data::Data, durable::Durable, names};
+use crate::{aws_json, data::Data, durable::Durable, listener::Listener, names};
 
 /// The one action that functions need.
 const GET_SECRET_VALUE: &str = "secretsmanager.GetSecretValue";
@@ -56,7 +56,8 @@ impl Secrets {
     /// # Errors
     /// When the listener fails.
     pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
-        axum::serve(listener, self.router()).await
+        Listener::new(listener)?.serve(self.router(), Vec::new()).await;
+        Ok(())
     }
 
     /// Secrets Manager's API.

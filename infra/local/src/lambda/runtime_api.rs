@@ -1,10 +1,10 @@
 //! The Lambda runtime API of one process: where it fetches its invocations and leaves its answers.
 //!
-//! Promises: at most one invocation is with the process at a time; an answer counts only for the invocation that is with it.
+//! Promises: at most one invocation is with the process at a time; an answer counts only for the invocation that is with it;
+//! no other process can take an invocation or answer one.
 //! See "Using the Lambda runtime API for custom runtimes" in AWS's guide.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -18,12 +18,12 @@ use axum::{
     routing::{get, post},
 };
 use tokio::{
-    net::TcpListener,
     sync::{Notify, oneshot, watch},
     task::JoinHandle,
 };
 
 use super::{Event, FunctionError, PAYLOAD_BYTES_MAX};
+use crate::listener::Listener;
 
 /// What a process answered.
 pub type Answer = Result<Bytes, FunctionError>;
@@ -40,8 +40,8 @@ pub enum Init {
 /// The API of one process. It stops listening when this is dropped.
 #[derive(Debug)]
 pub struct RuntimeApi {
-    /// What the process finds in `AWS_LAMBDA_RUNTIME_API`.
-    pub address: SocketAddr,
+    /// The value of `AWS_LAMBDA_RUNTIME_API`. AWS's is a host and a port; runtimes take a URL with a path as well.
+    pub address: String,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
@@ -73,24 +73,23 @@ struct Job {
 impl RuntimeApi {
     /// Listens for one process of the function with this ARN.
     pub async fn listen(function_arn: String) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
+        let listener = Listener::bind(0).await?;
+        // Whoever does not know the path, which only the process is told, can take no invocation from it.
+        let path = format!("/{}", uuid::Uuid::new_v4().simple());
+        let address = format!("{}{path}", listener.url());
         let shared = Arc::new(Shared {
             function_arn,
             desk: Mutex::default(),
             offered: Notify::new(),
             init: watch::Sender::new(Init::Running),
         });
-        let router = Router::new()
+        let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(respond))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(fail))
             .route("/2018-06-01/runtime/init/error", post(fail_init))
             .with_state(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            // Accepting never ends by itself, and its errors pass.
-            let _ = axum::serve(listener, router).await;
-        });
+        let server = tokio::spawn(listener.serve(Router::new().nest(&path, routes), Vec::new()));
         Ok(Self { address, shared, server })
     }
 

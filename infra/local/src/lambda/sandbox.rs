@@ -98,7 +98,7 @@ impl Sandbox {
         command
             .env_clear()
             .envs(environment(function, binary, endpoints))
-            .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
+            .env("AWS_LAMBDA_RUNTIME_API", &api.address)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
