@@ -219,7 +219,7 @@ async fn a_request_without_an_id_is_reported_with_nothing_of_what_is_in_it() {
         let event = bank.request("r", json!({ "request_id": request_id }));
         let (kind, detail) = bank.answered(&event).await;
         assert_eq!(kind, "DepositRequestUnreadable");
-        let reason = "request_id must be a text of 1 to 128 visible ASCII characters";
+        let reason = "request_id must be 1 to 128 visible ASCII characters";
         let expected = json!({
             "source": "payments", "detail_type": "DepositRequested", "event_id": event["id"], "reason": reason,
         });

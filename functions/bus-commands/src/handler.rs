@@ -53,7 +53,7 @@ pub async fn handle(
             let outcome = decide(store, host, &asked, &event.detail, deadline).await?;
             answer(host, asked, outcome)?
         }
-        Err(error) => unreadable(host, event, error)?,
+        Err(error) => unreadable(host, event, &error)?,
     };
     let outcome = answer.detail_type.clone();
     if let Some(refusal) = publish(bus, host, &[vec![answer]]).await.refusal {
@@ -122,7 +122,7 @@ fn answer(host: &impl Host, asked: Asked, outcome: Outcome) -> Result<Entry, ser
 fn unreadable(
     host: &impl Host,
     event: &EventBridgeEvent<Value>,
-    error: NoRequestId,
+    error: &NoRequestId,
 ) -> Result<Entry, serde_json::Error> {
     let detail = json!({
         "source": event.source, "detail_type": event.detail_type, "event_id": event.id, "reason": error.to_string(),

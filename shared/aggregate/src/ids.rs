@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::{Alphabet, InvalidText, TextRule};
+
 /// How many events an aggregate has: 1 after its first event, 0 before it. The version of an event is its place in that count.
 pub type Version = u64;
 
@@ -58,31 +60,23 @@ impl CommandId {
     }
 }
 
-/// Why a text is not an identifier.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be 1 to {max_chars} characters, {allowed}")]
-pub struct InvalidText {
-    max_chars: usize,
-    allowed: &'static str,
-}
-
 /// The user on whose behalf something happens: the `sub` of a token. `Debug` does not show it, so it stays out of logs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct UserId(#[schemars(length(min = 1, max = 255), regex(pattern = "^[!-~]+$"))] String);
+pub struct UserId(#[schemars(extend("pattern" = UserId::RULE.pattern()))] String);
 
 impl UserId {
-    /// OpenID Connect Core 1.0, section 2: a `sub` is at most 255 ASCII characters.
-    pub const CHARS_MAX: usize = 255;
+    /// The rule for a subject. OpenID Connect Core 1.0, section 2: a `sub` is at most 255 ASCII characters.
+    pub const RULE: TextRule = TextRule::new(Alphabet::VisibleAscii, 255);
 
     /// Checks a subject.
     ///
     /// # Errors
-    /// When it is empty, too long, or holds anything but visible ASCII characters.
+    /// When it is not by [`UserId::RULE`].
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
         let text = text.into();
-        let good = (1..=Self::CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if good { Ok(Self(text)) } else { Err(InvalidText { max_chars: Self::CHARS_MAX, allowed: "visible ASCII" }) }
+        Self::RULE.check(&text)?;
+        Ok(Self(text))
     }
 
     /// The subject itself.
@@ -101,24 +95,21 @@ impl fmt::Debug for UserId {
 /// Joins everything that one request leads to, through every event and function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct CorrelationId(#[schemars(regex(pattern = "^[A-Za-z0-9._:-]{1,64}$"))] String);
+pub struct CorrelationId(#[schemars(extend("pattern" = CorrelationId::RULE.pattern()))] String);
 
 impl CorrelationId {
-    /// Long enough for a UUID or a W3C trace id with a prefix, short enough to stay within an event's write unit.
-    pub const CHARS_MAX: usize = 64;
+    /// The rule for a caller's correlation id, which is written to logs and headers. Long enough for a UUID or a W3C trace id with a
+    /// prefix, short enough to stay within an event's write unit.
+    pub const RULE: TextRule = TextRule::new(Alphabet::Token, 64);
 
     /// Checks a caller's correlation id.
     ///
     /// # Errors
-    /// When it is empty, too long, or holds anything but letters, digits, `-`, `_`, `.` and `:` (it is written to logs and headers).
+    /// When it is not by [`CorrelationId::RULE`].
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
         let text = text.into();
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-        if (1..=Self::CHARS_MAX).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidText { max_chars: Self::CHARS_MAX, allowed: "letters, digits and - _ . :" })
-        }
+        Self::RULE.check(&text)?;
+        Ok(Self(text))
     }
 
     /// The id itself.

@@ -7,10 +7,12 @@
 
 mod envelope;
 mod ids;
+mod text;
 mod timestamp;
 
 pub use envelope::{Envelope, Metadata, Unreadable};
-pub use ids::{AggregateId, CommandId, CorrelationId, InvalidText, UserId, Version};
+pub use ids::{AggregateId, CommandId, CorrelationId, UserId, Version};
+pub use text::{Alphabet, InvalidText, TextRule};
 pub use timestamp::Timestamp;
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -36,9 +36,20 @@ pub struct MoneyBody {
     /// The account's.
     currency: String,
     /// Shown beside the movement to whom it concerns.
-    #[schemars(with = "Option<Description>")]
+    #[schemars(with = "Option<DescriptionText>")]
     description: Option<String>,
 }
+
+/// A new description: one line in any script, with something visible and nothing hidden. A schema only.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "a schema only")]
+pub(crate) struct DescriptionText(
+    #[schemars(extend(
+        "minLength" = 1, "maxLength" = Description::RULE.chars_max(), "pattern" = Description::RULE.pattern()
+    ))]
+    String,
+);
 
 impl CreateAccountBody {
     /// The command to open an account for `owner`.
@@ -104,7 +115,7 @@ pub struct TransactionBody {
     /// That of both accounts.
     currency: String,
     /// Shown beside the movement to both owners.
-    #[schemars(with = "Option<Description>")]
+    #[schemars(with = "Option<DescriptionText>")]
     description: Option<String>,
 }
 
@@ -160,34 +171,50 @@ fn a_current_currency(schema: &mut Schema) {
     }
 }
 
-/// Says in a schema what [`Amount::parse`] takes.
+/// Says in a schema which texts [`Amount::parse`] reads.
 pub(crate) fn an_amount(schema: &mut Schema) {
-    by_decimals(schema, "(?!0(\\.0*)?$)");
+    by_decimals(schema, |decimals| amount_pattern(decimals, false));
 }
 
 /// The same, and zero.
 fn an_amount_or_zero(schema: &mut Schema) {
-    by_decimals(schema, "");
+    by_decimals(schema, |decimals| amount_pattern(decimals, true));
 }
 
-/// An amount's form depends on how many decimals its currency has.
-fn by_decimals(schema: &mut Schema, except: &str) {
+/// An amount's form depends on the number of decimals that its currency has.
+fn by_decimals(schema: &mut Schema, pattern: impl Fn(u32) -> String) {
     let mut codes: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
     for currency in Currency::all() {
         codes.entry(currency.minor_digits()).or_default().push(currency.code());
     }
-    let digits_max = Amount::MINOR_UNITS_MAX.ilog10();
     let forms = codes.into_iter().map(|(decimals, codes)| {
-        let whole = digits_max - decimals;
-        let (some, zeros) = match decimals {
-            0 => (String::new(), String::new()),
-            decimals => (format!("(\\.[0-9]{{1,{decimals}}})?"), format!("(\\.0{{1,{decimals}}})?")),
-        };
-        let (rest, pattern_max) = (whole - 1, format!("10{{{whole}}}{zeros}"));
-        let amount = format!("^{except}((0|[1-9][0-9]{{0,{rest}}}){some}|{pattern_max})$");
-        json!({ "properties": { "currency": { "enum": codes }, "amount": { "pattern": amount } } })
+        json!({ "properties": { "currency": { "enum": codes }, "amount": { "pattern": pattern(decimals) } } })
     });
     schema.insert("anyOf".to_owned(), forms.collect());
+}
+
+/// The regular expression of amounts with up to `decimals` decimals. RE2 has no lookaround, so what is not zero is spelt out: a
+/// whole part that is not zero, or a fraction that is not.
+fn amount_pattern(decimals: u32, with_zero: bool) -> String {
+    let whole = Amount::MINOR_UNITS_MAX.ilog10() - decimals;
+    let fraction = |digit: &str| match decimals {
+        0 => String::new(),
+        decimals => format!(r"(\.{digit}{{1,{decimals}}})?"),
+    };
+    let positive = format!("[1-9][0-9]{{0,{}}}{}", whole - 1, fraction("[0-9]"));
+    let max = format!("10{{{whole}}}{}", fraction("0"));
+    if with_zero {
+        return format!("^({positive}|0{}|{max})$", fraction("[0-9]"));
+    }
+    let after = |zeros: u32| match decimals - 1 - zeros {
+        0 => String::new(),
+        digits => format!("[0-9]{{0,{digits}}}"),
+    };
+    let fractions = (0..decimals).map(|zeros| format!("{}[1-9]{}", "0".repeat(zeros as usize), after(zeros)));
+    match fractions.collect::<Vec<_>>().as_slice() {
+        [] => format!("^({positive}|{max})$"),
+        fractions => format!(r"^({positive}|0\.({})|{max})$", fractions.join("|")),
+    }
 }
 
 /// Reads a JSON body.

@@ -1,6 +1,6 @@
 //! What other systems ask for on the bus, and what they are answered there.
 
-use aggregate::{AggregateId, UserId, Version};
+use aggregate::{AggregateId, Alphabet, InvalidText, TextRule, UserId, Version};
 use domain::{Amount, Description};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     FieldError, Problem,
-    body::{an_amount, explain, money},
+    body::{DescriptionText, an_amount, explain, money},
     id::{self, UUID},
 };
 
@@ -16,16 +16,16 @@ use crate::{
 /// once more gets a new event id, and the bus may deliver one event twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct RequestId(#[schemars(length(min = 1, max = 128), regex(pattern = "^[!-~]+$"))] String);
+pub struct RequestId(#[schemars(extend("pattern" = RequestId::RULE.pattern()))] String);
 
 /// A request that nobody can be answered about. Caller does: park it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("request_id must be a text of 1 to {} visible ASCII characters", RequestId::CHARS_MAX)]
-pub struct NoRequestId;
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("request_id {0}")]
+pub struct NoRequestId(InvalidText);
 
 impl RequestId {
-    /// As much as a SEPA reference, a UUID or a hash in hexadecimal needs, with room to spare.
-    pub const CHARS_MAX: usize = 128;
+    /// The rule for a request's name. As much as a SEPA reference, a UUID or a hash in hexadecimal needs, with room to spare.
+    pub const RULE: TextRule = TextRule::new(Alphabet::VisibleAscii, 128);
 
     /// The one in the detail of an event.
     ///
@@ -33,8 +33,8 @@ impl RequestId {
     /// When there is none of its form.
     pub fn of(detail: &Value) -> Result<Self, NoRequestId> {
         let text = detail.get("request_id").and_then(Value::as_str).unwrap_or_default();
-        let good = (1..=Self::CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if good { Ok(Self(text.to_owned())) } else { Err(NoRequestId) }
+        Self::RULE.check(text).map_err(NoRequestId)?;
+        Ok(Self(text.to_owned()))
     }
 
     /// The id itself.
@@ -64,7 +64,7 @@ pub struct DepositRequested {
     /// The account's.
     currency: String,
     /// What the owner reads beside it.
-    #[schemars(with = "Option<Description>")]
+    #[schemars(with = "Option<DescriptionText>")]
     description: Option<String>,
 }
 

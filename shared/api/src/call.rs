@@ -3,7 +3,9 @@
 mod answer;
 mod scopes;
 
-use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
+use aggregate::{
+    Aggregate, AggregateId, Alphabet, CommandId, CorrelationId, Metadata, TextRule, Timestamp, UserId, Version,
+};
 use eventing::Host;
 use lambda_http::{Request, RequestExt, http::header, request::RequestContext};
 use serde::de::DeserializeOwned;
@@ -16,10 +18,10 @@ pub use answer::{Response, answered, no_content};
 pub const PAGE_ROWS_DEFAULT: usize = 20;
 /// Rows of a page at most: what DynamoDB reads as one batch (service quota of `BatchGetItem`).
 pub const PAGE_ROWS_MAX: usize = 100;
-/// What a client may choose as idempotency key.
-const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
-/// Twice what the longest one has today.
-pub(crate) const EVENT_TYPE_CHARS_MAX: usize = 40;
+/// The rule for a client's idempotency key.
+pub(crate) const IDEMPOTENCY_KEY: TextRule = TextRule::new(Alphabet::VisibleAscii, 255);
+/// The rule for an event's type: twice as many letters as the longest one has today.
+pub(crate) const EVENT_TYPE: TextRule = TextRule::new(Alphabet::Letters, 40);
 
 const CORRELATION_ID: &str = "x-correlation-id";
 
@@ -140,7 +142,7 @@ impl Call {
     pub fn metadata(&self) -> Result<Metadata, Problem> {
         let user_id = self.caller()?;
         let Ok(correlation_id) = self.correlation_id.clone() else {
-            let must = format!("must be 1 to {} letters, digits and - _ . :", CorrelationId::CHARS_MAX);
+            let must = CorrelationId::RULE.not_of_form().to_string();
             return Err(Problem::invalid_header("X-Correlation-Id", &must));
         };
         let command_id = self.idempotency_key()?.map(|key| CommandId::from_key(&user_id, key));
@@ -149,9 +151,8 @@ impl Call {
 
     fn idempotency_key(&self) -> Result<Option<&str>, Problem> {
         let Some(key) = self.request.headers().get("idempotency-key") else { return Ok(None) };
-        let key = key.to_str().ok().filter(|key| (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len()));
-        let key = key.filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
-        let must = format!("must be 1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters, a new UUID for example");
+        let key = key.to_str().ok().filter(|key| IDEMPOTENCY_KEY.check(key).is_ok());
+        let must = format!("{}, a new UUID for example", IDEMPOTENCY_KEY.not_of_form());
         key.map(Some).ok_or_else(|| Problem::invalid_header("Idempotency-Key", &must))
     }
 
@@ -246,9 +247,9 @@ impl Call {
     /// When it is not of the form of one.
     pub fn event_type(&self) -> Result<Option<&str>, Problem> {
         let Some(text) = self.query("type") else { return Ok(None) };
-        let good = (1..=EVENT_TYPE_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic());
         let must = "must be the type of an event, such as MoneyDeposited";
-        if good { Ok(Some(text)) } else { Err(invalid_parameter("type", must)) }
+        EVENT_TYPE.check(text).map_err(|_| invalid_parameter("type", must))?;
+        Ok(Some(text))
     }
 
     /// The place in a list to continue after.

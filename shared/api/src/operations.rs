@@ -1,13 +1,14 @@
 //! Every operation of the API, in one table: what the contract (`infra/openapi.yaml`) is made from. The gateway routes by the
 //! template, and a test holds the two against each other.
 
+use aggregate::CorrelationId;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::{
     ADMIN_SCOPE, AccountView, CreateAccountBody, JournalView, MoneyBody, OverdraftLimitBody, Problem,
     StatementEntryView, TotalsView, TransactionBody, TransactionView,
-    call::{EVENT_TYPE_CHARS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX},
+    call::{EVENT_TYPE, IDEMPOTENCY_KEY, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX},
     views::{AccountEventView, Changed, PageView},
 };
 
@@ -82,10 +83,10 @@ const IF_NONE_MATCH: Parameter = header(
     "The `ETag` of an answer that you have: 304 if it is still good.",
     || json!({ "type": "string" }),
 );
-const IDEMPOTENCY_KEY: Parameter = header(
+const KEY: Parameter = header(
     "Idempotency-Key",
     "The same key with the same request has one effect and one answer, for ever; what is refused or finds nothing to do leaves the key free.",
-    || json!({ "type": "string", "pattern": "^[!-~]{1,255}$" }),
+    || json!({ "type": "string", "pattern": IDEMPOTENCY_KEY.pattern() }),
 );
 const IF_MATCH: Parameter = header(
     "If-Match",
@@ -95,10 +96,10 @@ const IF_MATCH: Parameter = header(
 const CORRELATION_ID: Parameter = header(
     "X-Correlation-Id",
     "Joins everything that the request leads to. Made where there is none; always answered.",
-    || json!({ "type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$" }),
+    || json!({ "type": "string", "pattern": CorrelationId::RULE.pattern() }),
 );
 
-const COMMAND: &[Parameter] = &[IDEMPOTENCY_KEY, IF_MATCH, CORRELATION_ID];
+const COMMAND: &[Parameter] = &[KEY, IF_MATCH, CORRELATION_ID];
 const PAGE: &[Parameter] = &[LIMIT, CURSOR];
 
 const READ: &str = "daybook/read";
@@ -280,11 +281,7 @@ pub const OPERATIONS: &[Operation] = &[
         scope: ADMIN,
         parameters: &[
             query("since", "Events of this instant and later.", instant),
-            query(
-                "type",
-                "Events of this type only.",
-                || json!({ "type": "string", "pattern": format!("^[A-Za-z]{{1,{EVENT_TYPE_CHARS_MAX}}}$") }),
-            ),
+            query("type", "Events of this type only.", || json!({ "type": "string", "pattern": EVENT_TYPE.pattern() })),
             LIMIT,
             CURSOR,
         ],

@@ -2,27 +2,24 @@
 
 use std::fmt;
 
+use aggregate::{Alphabet, InvalidText, TextRule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One line of text, 1 to [`Description::CHARS_MAX`] characters, without control characters. `Debug` does not show it.
+/// A description: one line, in any script. `Debug` does not show it.
+///
+/// It is read from events and states as it is, for what is recorded has happened; the rule is for what is new
+/// ([`TryFrom<String>`]). So the schema of recorded descriptions promises no more than that there are no control characters.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(extend(
-    "minLength" = 1,
-    "maxLength" = 140,
-    "pattern" = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]*$"
-))]
-pub struct Description(String);
-
-/// A text that is no description.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be one line of 1 to {} characters", Description::CHARS_MAX)]
-pub struct InvalidDescription;
+#[serde(transparent)]
+pub struct Description(
+    #[schemars(extend("minLength" = 1, "maxLength" = Description::RULE.chars_max(), "pattern" = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+     String,
+);
 
 impl Description {
-    /// As much as a SEPA credit transfer carries (EPC rulebook, AT-T009: 140 characters of remittance information).
-    pub const CHARS_MAX: usize = 140;
+    /// The rule for a new description. 140 characters is as much as a SEPA credit transfer carries (EPC rulebook, AT-T009).
+    pub const RULE: TextRule = TextRule::new(Alphabet::Line, 140);
 
     /// The text itself.
     #[must_use]
@@ -31,24 +28,12 @@ impl Description {
     }
 }
 
-/// Characters that change how the text around them is shown, without being seen: they could make one description look like
-/// another (Unicode UAX #9).
-const INVISIBLE: [std::ops::RangeInclusive<char>; 3] =
-    ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
-
 impl TryFrom<String> for Description {
-    type Error = InvalidDescription;
+    type Error = InvalidText;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let hidden = |c: char| c.is_control() || INVISIBLE.iter().any(|range| range.contains(&c));
-        let good = (1..=Self::CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(hidden);
-        if good { Ok(Self(text)) } else { Err(InvalidDescription) }
-    }
-}
-
-impl From<Description> for String {
-    fn from(description: Description) -> Self {
-        description.0
+        Self::RULE.check(&text)?;
+        Ok(Self(text))
     }
 }
 
@@ -62,13 +47,78 @@ impl fmt::Debug for Description {
 mod tests {
     use super::*;
 
+    fn objection(text: &str) -> Option<InvalidText> {
+        Description::try_from(text.to_owned()).err()
+    }
+
     #[test]
-    fn one_line_of_up_to_140_characters_in_any_script() {
-        for good in ["Rent", "Miete für März 🏠", &"ü".repeat(140)] {
-            assert!(Description::try_from(good.to_owned()).is_ok(), "{good}");
+    fn a_person_writes_what_can_be_typed_and_seen_in_any_script() {
+        for good in [
+            "Rent",
+            "Miete für März 🏠",
+            " \u{a0}rent ",
+            &"ü".repeat(140),
+            "اجاره\u{200c}ی خانه",            // Persian
+            "می\u{200c}روم",                  // Persian, a verb
+            "\u{d28}\u{d4d}\u{200d}",         // Malayalam, an old chillu at the end
+            "ශ\u{dca}\u{200d}රී ලංකා",          // Sinhala: Sri Lanka
+            "র\u{200d}\u{9cd}য",              // Bengali
+            "ខ្ញុំ\u{200b}ទៅ",                    // Khmer, words apart by a space without width
+            "ᠠᠮᠠᠷᠬᠠ\u{180e}\u{1820}\u{180b}", // Mongolian
+            "葛\u{e0100}城",                  // a Japanese place, by an ideographic variation
+            "שָׁלוֹם",
+            "👨\u{200d}👩\u{200d}👧",
+            "👩\u{200d}🍳 lunch",
+            "🏳\u{fe0f}\u{200d}🌈",
+            "\u{2764}\u{fe0f}",
+            "1\u{fe0f}\u{20e3}",
+            "👍🏽🇩🇪",
+            "⠗⠑⠝⠞\u{2800}",
+        ] {
+            assert_eq!(objection(good), None, "{good:?}");
         }
-        for bad in ["", &"x".repeat(141), "a\nb", "a\0b", "a\u{202e}b", "\u{200b}"] {
-            assert_eq!(Description::try_from(bad.to_owned()), Err(InvalidDescription), "{bad:?}");
+    }
+
+    #[test]
+    fn nothing_is_hidden_in_a_description_and_something_is_seen() {
+        for bad in ["", " ", "\u{a0}\u{3000}", "\u{2800}", &"x".repeat(141)] {
+            assert!(objection(bad).is_some(), "{bad:?}");
+        }
+        let (bidirectional, deprecated) =
+            ("\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}", "\u{206a}\u{206f}");
+        let invisible =
+            "\u{ad}\u{34f}\u{115f}\u{1160}\u{17b4}\u{2060}\u{2064}\u{2065}\u{3164}\u{feff}\u{ffa0}\u{fff9}\u{fffc}";
+        // With tags, the flags of England, Scotland and Wales could be written, and any text could be hidden.
+        let tags = "\u{e0001}\u{e0041}\u{e007f}";
+        let others = "\0\n\r\t\u{7f}\u{85}\u{2028}\u{2029}\u{e000}\u{ffff}\u{f0000}\u{10ffff}";
+        for hidden in [bidirectional, deprecated, invisible, tags, others].concat().chars() {
+            for bad in [hidden.to_string(), format!("abc{hidden}def")] {
+                assert!(matches!(objection(&bad), Some(InvalidText::Hidden { .. })), "{bad:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_joiner_or_selector_stands_directly_after_a_visible_character_once() {
+        for bad in [
+            "\u{200c}",
+            "\u{200d}a",
+            "a \u{200d}b",
+            "a\u{200c}\u{200c}b",
+            "a\u{200d}\u{fe0f}",
+            "\u{fe0f}",
+            "a\u{fe0f}\u{fe0e}",
+            " \u{e0100}a",
+        ] {
+            assert!(matches!(objection(bad), Some(InvalidText::NothingToJoin { .. })), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_is_read_whatever_the_rule_is_today() {
+        for recorded in ["   ", "\u{feff}", "a\u{2060}b", "\u{e0041}\u{e0042}", &"x".repeat(141)] {
+            let json = serde_json::to_string(recorded).unwrap();
+            assert_eq!(serde_json::from_str::<Description>(&json).unwrap().as_str(), recorded);
         }
     }
 }

@@ -22,7 +22,7 @@ mod read_models;
 mod transaction;
 
 pub use account::{Account, AccountCommand, AccountEvent, Leg, Opened, Refusal, Rejection, Status};
-pub use description::{Description, InvalidDescription};
+pub use description::Description;
 pub use money::{Amount, Currency, InvalidAmount, UnknownCurrency};
 pub use read_models::{AccountRow, StatementEntry, TotalsRow, TransactionRow};
 pub use transaction::{
