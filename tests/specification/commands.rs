@@ -1,10 +1,10 @@
 //! A command on its way to the store: repetition, conflict, unknown outcomes.
 
-use aggregate::{Aggregate, AggregateId, CommandId, Version};
+use aggregate::{Aggregate, AggregateId, CommandId, UserId, Version};
 use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, Rejection};
 use eventing::{
-    AppendError, Commit, EventStore, ExecuteError, Executed, MemoryStore, ReadError, RecordedEvent, System, Tail,
-    execute, load,
+    AppendError, Command, Commit, EventStore, ExecuteError, Executed, ExpectedVersion, MemoryStore, ReadError,
+    RecordedEvent, System, Tail, execute, load,
 };
 use futures_util::future::join_all;
 use lambda_http::Body;
@@ -116,7 +116,7 @@ async fn who_named_a_version_is_told_instead() {
     let store = FaultyStore::default();
     let id = an_account(&store).await;
     let mut command = command(id, deposit(5), None);
-    command.expected_version = Some(1);
+    command.expected_version = ExpectedVersion::OneOf(vec![1]);
     store.plan(Fault::Overtaken(rival(id, 2)));
     let outcome = execute::<Account>(&store, &StillHost::default(), &command).await;
     assert!(matches!(outcome, Err(ExecuteError::VersionMismatch { actual: 2 })), "{outcome:?}");
@@ -142,6 +142,86 @@ async fn who_was_overtaken_while_the_outcome_was_unknown_still_has_one_effect() 
     store.plan(Fault::Overtaken(rival(id, 2)));
     assert_eq!(run(&store, id, deposit(5), None).await.unwrap().version, 3);
     assert_eq!(balance(&store, id).await, 1_000_005);
+}
+
+#[tokio::test]
+async fn a_keyed_command_whose_own_append_lost_its_answer_is_the_first_and_no_repetition() {
+    for faults in [vec![Fault::AnswerLost], vec![Fault::RequestLost], vec![Fault::AnswerLost, Fault::AnswerLost]] {
+        let store = FaultyStore::default();
+        let id = an_account(&store).await;
+        faults.iter().cloned().for_each(|fault| store.plan(fault));
+        let first = run(&store, id, deposit(5), Some("k")).await.unwrap();
+        assert_eq!(first, Executed { version: 2, events: vec![deposited(5)], repeated: false }, "{faults:?}");
+        assert_eq!(run(&store, id, deposit(5), Some("k")).await.unwrap(), Executed { repeated: true, ..first });
+    }
+}
+
+#[tokio::test]
+async fn one_of_twenty_concurrent_calls_with_one_key_is_the_first_and_the_others_are_repetitions() {
+    let store = FaultyStore::default();
+    let id = an_account(&store).await;
+    let executed = join_all((0..20).map(|_| run(&store, id, deposit(1), Some("k")))).await;
+    let executed: Vec<_> = executed.into_iter().map(Result::unwrap).collect();
+    assert!(executed.iter().all(|one| (one.version, &one.events) == (2, &vec![deposited(1)])), "{executed:?}");
+    assert_eq!(executed.iter().filter(|one| !one.repeated).count(), 1);
+    assert_eq!(balance(&store, id).await, 1);
+}
+
+#[tokio::test]
+async fn a_command_that_finds_nothing_to_do_is_no_repetition() {
+    let store = MemoryStore::default();
+    let id = an_account(&store).await;
+    run(&store, id, AccountCommand::FreezeAccount, Some("k")).await.unwrap();
+    for _ in 0..2 {
+        let idle = run(&store, id, AccountCommand::FreezeAccount, Some("another")).await.unwrap();
+        assert_eq!(idle, Executed { version: 2, events: vec![], repeated: false });
+    }
+}
+
+/// The outcome of a deposit that is asked for with these expected versions.
+async fn expecting(
+    store: &impl EventStore,
+    id: AggregateId,
+    by: &str,
+    expected_version: ExpectedVersion,
+) -> Result<Version, ExecuteError<Rejection>> {
+    let amount = Amount::from_minor(5, Currency::from_code("EUR").unwrap()).unwrap();
+    let body = AccountCommand::DepositMoney { by: UserId::new(by).unwrap(), amount, description: None };
+    let command = Command { expected_version, ..command(id, body, None) };
+    execute::<Account>(store, &StillHost::default(), &command).await.map(|executed| executed.version)
+}
+
+#[tokio::test]
+async fn a_command_is_decided_on_an_expected_version_only() {
+    use ExpectedVersion::{Any, Exists, OneOf};
+    let store = MemoryStore::default();
+    let id = an_account(&store).await;
+    for (expected, version) in [(OneOf(vec![1]), 2), (Any, 3), (Exists, 4), (OneOf(vec![9, 4, 1]), 5)] {
+        assert_eq!(expecting(&store, id, "alice", expected.clone()).await.unwrap(), version, "{expected:?}");
+    }
+    for expected in [OneOf(vec![]), OneOf(vec![4]), OneOf(vec![6, 1])] {
+        let outcome = expecting(&store, id, "alice", expected.clone()).await;
+        assert!(matches!(outcome, Err(ExecuteError::VersionMismatch { actual: 5 })), "{expected:?}: {outcome:?}");
+    }
+    // What does not exist has no version, so only a creation without an expectation makes it.
+    for expected in [Exists, OneOf(vec![1]), OneOf(vec![])] {
+        let new =
+            Command { expected_version: expected.clone(), ..command(AggregateId(Uuid::now_v7()), create(), None) };
+        let outcome = execute::<Account>(&store, &StillHost::default(), &new).await;
+        assert!(matches!(outcome, Err(ExecuteError::VersionMismatch { actual: 0 })), "{expected:?}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_learns_no_version_by_expecting_one() {
+    let store = MemoryStore::default();
+    let (id, nobodys) = (an_account(&store).await, AggregateId(Uuid::now_v7()));
+    for id in [id, nobodys] {
+        for expected in [ExpectedVersion::Any, ExpectedVersion::Exists, ExpectedVersion::OneOf(vec![9])] {
+            let outcome = expecting(&store, id, "bob", expected).await;
+            assert!(matches!(outcome, Err(ExecuteError::Rejected(Rejection::NoSuchAccount))), "{outcome:?}");
+        }
+    }
 }
 
 #[tokio::test]

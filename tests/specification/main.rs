@@ -10,6 +10,7 @@ mod currencies;
 mod event_schemas;
 mod golden_commands;
 mod golden_events;
+mod http;
 mod mechanism;
 mod patterns;
 mod privacy;

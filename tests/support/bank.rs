@@ -2,7 +2,7 @@
 
 use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Event, Metadata, Timestamp, UserId, Version};
 use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, Leg, Rejection};
-use eventing::{Command, Commit, RecordedEvent, System};
+use eventing::{Command, Commit, ExpectedVersion, RecordedEvent, System};
 use uuid::Uuid;
 
 /// The owner of every account here.
@@ -68,7 +68,7 @@ pub fn command<C>(aggregate_id: AggregateId, body: C, key: Option<&str>) -> Comm
             causation_id: "request".to_owned(),
             command_id: key.map(|key| CommandId::from_key(&owner(), key)),
         },
-        expected_version: None,
+        expected_version: ExpectedVersion::Any,
         deadline: Timestamp::MAX,
     }
 }

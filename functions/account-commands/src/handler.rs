@@ -2,10 +2,9 @@
 
 use std::pin::pin;
 
-use aggregate::Version;
 use api::{Call, CreateAccountBody, MoneyBody, OverdraftLimitBody, Problem, Response};
 use domain::{Account, AccountCommand};
-use eventing::{Command, EventStore, Host, execute};
+use eventing::{EventStore, Host, execute};
 use lambda_http::{Request, http::StatusCode};
 
 /// Answers one request. The routes are the template's.
@@ -36,8 +35,8 @@ async fn create(store: &impl EventStore, host: &impl Host, call: &Call) -> Resul
     let metadata = call.metadata()?;
     let body = call.body::<CreateAccountBody>()?.command(metadata.user_id.clone())?;
     let id = Call::new_id::<Account>(&metadata, host);
-    let version = decide(store, host, &call.command(id, body, metadata)?).await?;
-    call.created(StatusCode::CREATED, "/accounts", id, version)
+    let executed = execute::<Account>(store, host, &call.command(id, body, metadata)?).await?;
+    call.created(StatusCode::CREATED, "/accounts", id, &executed)
 }
 
 async fn deposit(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
@@ -81,14 +80,6 @@ async fn change(
     body: AccountCommand,
 ) -> Result<Response, Problem> {
     let id = call.id()?;
-    let version = decide(store, host, &call.command(id, body, metadata)?).await?;
-    call.changed(id, version)
-}
-
-async fn decide(
-    store: &impl EventStore,
-    host: &impl Host,
-    command: &Command<AccountCommand>,
-) -> Result<Version, Problem> {
-    Ok(execute::<Account>(store, host, command).await?.version)
+    let executed = execute::<Account>(store, host, &call.command(id, body, metadata)?).await?;
+    call.changed(id, &executed)
 }

@@ -13,7 +13,7 @@ use api::{
 };
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use domain::{Account, AccountCommand, AccountEvent, Rejection};
-use eventing::{Bus, Command, Entry, EventStore, ExecuteError, Host, ReadError, execute, publish};
+use eventing::{Bus, Command, Entry, EventStore, ExecuteError, ExpectedVersion, Host, ReadError, execute, publish};
 use serde_json::{Value, json};
 
 /// The source of the answers. Read models follow `daybook` alone, and do not see them.
@@ -84,7 +84,8 @@ async fn decide(
         command_id: Some(CommandId::of_request(&asked.source, asked.request_id.as_str())),
     };
     let body = AccountCommand::ReceiveDeposit { owner, amount, description };
-    let command = Command { aggregate_id: account_id, body, metadata, expected_version: None, deadline };
+    let command =
+        Command { aggregate_id: account_id, body, metadata, expected_version: ExpectedVersion::Any, deadline };
     Ok(match execute::<Account>(store, host, &command).await {
         Ok(executed) => match executed.events.iter().find_map(AccountEvent::refusal) {
             Some(refusal) => Err(refusal.into()),

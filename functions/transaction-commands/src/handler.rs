@@ -27,8 +27,8 @@ async fn initiate(store: &impl EventStore, host: &impl Host, call: &Call) -> Res
     let destination = account(store, order.destination).await?;
     let id = Call::new_id::<Transaction>(&metadata, host);
     let body = TransactionCommand::InitiateTransaction { order, source, destination };
-    let version = execute::<Transaction>(store, host, &call.command(id, body, metadata)?).await?.version;
-    call.created(StatusCode::ACCEPTED, "/transactions", id, version)
+    let executed = execute::<Transaction>(store, host, &call.command(id, body, metadata)?).await?;
+    call.created(StatusCode::ACCEPTED, "/transactions", id, &executed)
 }
 
 /// The account as it stands. What has the id but is none is as if there were nothing.

@@ -9,7 +9,7 @@ use domain::{
     Account, AccountCommand, AccountEvent, Initiated, Outcome, Refusal, Rejection, Side, Transaction,
     TransactionCommand, TransactionEvent, TransactionRejection,
 };
-use eventing::{Command, EventStore, ExecuteError, Host, ReadError, execute};
+use eventing::{Command, EventStore, ExecuteError, ExpectedVersion, Host, ReadError, execute};
 
 /// A transaction begins and ends.
 const COMMITS_MAX: usize = 2;
@@ -114,6 +114,6 @@ impl<S: EventStore, H: Host> Steps<'_, S, H> {
     fn command<C>(&self, aggregate_id: AggregateId, step: &str, body: C) -> Command<C> {
         let command_id = Some(CommandId::of_step(self.transaction_id, step));
         let metadata = Metadata { command_id, ..self.because.clone() };
-        Command { aggregate_id, body, metadata, expected_version: None, deadline: self.deadline }
+        Command { aggregate_id, body, metadata, expected_version: ExpectedVersion::Any, deadline: self.deadline }
     }
 }

@@ -1,29 +1,22 @@
 //! One request: who calls, and what they sent along.
 
 mod answer;
+mod headers;
+mod parameters;
 mod scopes;
 
-use aggregate::{
-    Aggregate, AggregateId, Alphabet, CommandId, CorrelationId, Metadata, TextRule, Timestamp, UserId, Version,
-};
+use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId};
 use eventing::Host;
 use lambda_http::{Request, RequestExt, http::header, request::RequestContext};
 use serde::de::DeserializeOwned;
 
-use crate::{CursorKeys, FieldError, Problem, body, id};
+use crate::{Problem, body, id};
+use headers::Correlation;
 
 pub use answer::{Response, answered, no_content};
-
-/// Rows of a page where the caller does not say how many.
-pub const PAGE_ROWS_DEFAULT: usize = 20;
-/// Rows of a page at most: what DynamoDB reads as one batch (service quota of `BatchGetItem`).
-pub const PAGE_ROWS_MAX: usize = 100;
-/// The rule for a client's idempotency key.
-pub(crate) const IDEMPOTENCY_KEY: TextRule = TextRule::new(Alphabet::VisibleAscii, 255);
-/// The rule for an event's type: twice as many letters as the longest one has today.
-pub(crate) const EVENT_TYPE: TextRule = TextRule::new(Alphabet::Letters, 40);
-
-const CORRELATION_ID: &str = "x-correlation-id";
+pub(crate) use headers::IDEMPOTENCY_KEY_CHARS_MAX;
+pub(crate) use parameters::EVENT_TYPE;
+pub use parameters::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 
 /// The scope of administrators' tokens.
 pub const ADMIN_SCOPE: &str = "daybook/admin";
@@ -34,7 +27,7 @@ pub struct Call {
     request: Request,
     route: String,
     request_id: String,
-    correlation_id: Result<CorrelationId, CorrelationId>,
+    correlation: Correlation,
 }
 
 /// Who reads, and hence what may be seen.
@@ -62,19 +55,25 @@ impl Call {
             }
             _ => (String::new(), String::new()),
         };
-        let new_id = || CorrelationId::from(host.new_id());
-        // An unusable id is refused later, in an answer that needs an id nevertheless.
-        let correlation_id = match request.headers().get(CORRELATION_ID) {
-            None => Ok(new_id()),
-            Some(text) => text.to_str().ok().and_then(|text| CorrelationId::new(text).ok()).ok_or_else(new_id),
-        };
-        Self { request, route, request_id, correlation_id }
+        let correlation = Correlation::of(request.headers(), host);
+        Self { request, route, request_id, correlation }
     }
 
     /// The route of the template that the request matched, for example `POST /accounts`.
     #[must_use]
     pub fn route(&self) -> &str {
         &self.route
+    }
+
+    /// The part of the path before the route's own: the key of an API mapping, or a stage. API Gateway leaves both in the path.
+    fn base_path(&self) -> &str {
+        let path = self.request.raw_http_path();
+        let segments = self.route.split_once(' ').map_or(0, |(_, route)| route.matches('/').count());
+        let end = path.trim_end_matches('/').rmatch_indices('/').map(|(place, _)| place).nth(segments.wrapping_sub(1));
+        let base = &path[..end.unwrap_or_default()];
+        // Anything else, such as `//elsewhere`, would lead away from here.
+        let is_base = |segment: &str| !segment.is_empty() && segment.bytes().all(is_of_mapping_key);
+        if base.split('/').skip(1).all(is_base) { base } else { "" }
     }
 
     /// The request's method and path, for a route that takes all.
@@ -141,34 +140,14 @@ impl Call {
     /// When the caller is not known, or a header is not of its form.
     pub fn metadata(&self) -> Result<Metadata, Problem> {
         let user_id = self.caller()?;
-        let Ok(correlation_id) = self.correlation_id.clone() else {
+        if self.correlation.is_malformed {
             let must = CorrelationId::RULE.not_of_form().to_string();
             return Err(Problem::invalid_header("X-Correlation-Id", &must));
-        };
-        let command_id = self.idempotency_key()?.map(|key| CommandId::from_key(&user_id, key));
-        Ok(Metadata { user_id, correlation_id, causation_id: self.request_id.clone(), command_id })
-    }
-
-    fn idempotency_key(&self) -> Result<Option<&str>, Problem> {
-        let Some(key) = self.request.headers().get("idempotency-key") else { return Ok(None) };
-        let key = key.to_str().ok().filter(|key| IDEMPOTENCY_KEY.check(key).is_ok());
-        let must = format!("{}, a new UUID for example", IDEMPOTENCY_KEY.not_of_form());
-        key.map(Some).ok_or_else(|| Problem::invalid_header("Idempotency-Key", &must))
-    }
-
-    /// The version that the caller decided on, from `If-Match`. `*` asks for no version in particular.
-    ///
-    /// # Errors
-    /// When it is not an entity tag of ours.
-    fn if_match(&self) -> Result<Option<Version>, Problem> {
-        let Some(tag) = self.request.headers().get(header::IF_MATCH) else { return Ok(None) };
-        if tag == "*" {
-            return Ok(None);
         }
-        let version = tag.to_str().ok().and_then(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-        version
-            .map(Some)
-            .ok_or_else(|| Problem::invalid_header("If-Match", "must be an ETag as answered, such as \"3\""))
+        let correlation_id = self.correlation.id.clone();
+        let key = headers::idempotency_key(self.request.headers())?;
+        let command_id = key.map(|key| CommandId::from_key(&user_id, &key));
+        Ok(Metadata { user_id, correlation_id, causation_id: self.request_id.clone(), command_id })
     }
 
     /// When the answer is no longer of use.
@@ -189,102 +168,22 @@ impl Call {
     /// `body` as a command on an aggregate, with the version that the caller decided on and the time there is.
     ///
     /// # Errors
-    /// When `If-Match` is not an entity tag of ours.
+    /// When `If-Match` is malformed.
     pub fn command<C>(
         &self,
         aggregate_id: AggregateId,
         body: C,
         metadata: Metadata,
     ) -> Result<eventing::Command<C>, Problem> {
-        let (expected_version, deadline) = (self.if_match()?, self.deadline());
+        let expected_version = headers::expected_version(self.request.headers())?;
+        let deadline = self.deadline();
         Ok(eventing::Command { aggregate_id, body, metadata, expected_version, deadline })
-    }
-
-    /// How many rows the page may have.
-    ///
-    /// # Errors
-    /// When `limit` is not a number within its bounds.
-    pub fn limit(&self) -> Result<usize, Problem> {
-        let limit: Option<usize> = self.number("limit")?;
-        match limit.unwrap_or(PAGE_ROWS_DEFAULT) {
-            limit @ 1..=PAGE_ROWS_MAX => Ok(limit),
-            _ => Err(invalid_parameter("limit", &format!("must be a whole number from 1 to {PAGE_ROWS_MAX}"))),
-        }
-    }
-
-    /// The version that the answer must show at least, from `min_version`.
-    ///
-    /// # Errors
-    /// When it is not a whole number.
-    pub fn min_version(&self) -> Result<Option<Version>, Problem> {
-        self.number("min_version")
-    }
-
-    /// The version to look back to, from `version`.
-    ///
-    /// # Errors
-    /// When it is not a whole number from 1 on.
-    pub fn as_of_version(&self) -> Result<Option<Version>, Problem> {
-        match self.number("version")? {
-            Some(0) => Err(invalid_parameter("version", "must be a whole number from 1 on")),
-            version => Ok(version),
-        }
-    }
-
-    /// An instant, from the parameter `name`.
-    ///
-    /// # Errors
-    /// When it is not of the form of RFC 3339.
-    pub fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
-        let Some(text) = self.query(name) else { return Ok(None) };
-        let must = "must be an instant by RFC 3339, such as 2026-11-23T09:30:00Z";
-        text.parse().map(Some).map_err(|_| invalid_parameter(name, must))
-    }
-
-    /// The type of events wanted, from `type`.
-    ///
-    /// # Errors
-    /// When it is not of the form of one.
-    pub fn event_type(&self) -> Result<Option<&str>, Problem> {
-        let Some(text) = self.query("type") else { return Ok(None) };
-        let must = "must be the type of an event, such as MoneyDeposited";
-        EVENT_TYPE.check(text).map_err(|_| invalid_parameter("type", must))?;
-        Ok(Some(text))
-    }
-
-    /// The place in a list to continue after.
-    ///
-    /// # Errors
-    /// When it is not a cursor that this query has answered to this caller.
-    pub fn cursor<P: DeserializeOwned>(&self, keys: &CursorKeys) -> Result<Option<P>, Problem> {
-        let Some(text) = self.query("cursor") else { return Ok(None) };
-        let must = "must be the next_cursor of the same query, unchanged";
-        keys.read(&self.whose_query()?, text).map(Some).ok_or_else(|| invalid_parameter("cursor", must))
-    }
-
-    /// What a cursor is bound to: who asks, and for which rows. How many of them a page has, and how
-    /// fresh it is, may change on the way.
-    fn whose_query(&self) -> Result<String, Problem> {
-        let parameters = self.request.query_string_parameters_ref();
-        let mut parameters: Vec<(&str, &str)> =
-            parameters.into_iter().flat_map(|parameters| parameters.iter()).collect();
-        parameters.retain(|(name, _)| !["cursor", "limit", "min_version"].contains(name));
-        parameters.sort_unstable();
-        Ok(format!("{:?}", (self.caller()?.as_str(), self.method_and_path(), parameters)))
-    }
-
-    fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, Problem> {
-        let Some(text) = self.query(name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| invalid_parameter(name, "must be a whole number"))
-    }
-
-    fn query(&self, name: &str) -> Option<&str> {
-        self.request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
     }
 }
 
-fn invalid_parameter(name: &'static str, must: &str) -> Problem {
-    Problem::invalid_request(&[FieldError::parameter(name, must)])
+/// The characters of an API mapping's key (API Gateway developer guide, "Map API stages to a custom domain name for HTTP APIs").
+fn is_of_mapping_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"$-_.+!*'()".contains(&byte)
 }
 
 #[cfg(test)]
@@ -294,12 +193,12 @@ mod tests {
 
     use super::*;
 
-    fn call(claims: &Value) -> Call {
+    fn call(route: &str, path: &str, query: &str, claims: &Value) -> Call {
         let event = json!({
-            "version": "2.0", "routeKey": "GET /totals", "rawPath": "/totals", "rawQueryString": "", "headers": {},
+            "version": "2.0", "routeKey": route, "rawPath": path, "rawQueryString": query, "headers": {},
             "requestContext": {
-                "http": { "method": "GET", "path": "/totals", "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": "" },
-                "authorizer": { "jwt": { "claims": claims, "scopes": null } }, "timeEpoch": 0,
+                "http": { "method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": "" },
+                "authorizer": { "jwt": { "claims": claims, "scopes": null } }, "timeEpoch": 0, "routeKey": route,
             },
             "isBase64Encoded": false,
         });
@@ -314,7 +213,56 @@ mod tests {
             let mut claims = token["handed_on"].clone();
             claims["sub"] = json!("a");
             let is_admin = token["scopes"].as_array().expect("scopes").contains(&json!(ADMIN_SCOPE));
-            assert_eq!(call(&claims).admin_only().is_ok(), is_admin, "{claims}");
+            assert_eq!(call("GET /totals", "/totals", "", &claims).admin_only().is_ok(), is_admin, "{claims}");
         }
+    }
+
+    #[test]
+    fn links_keep_what_stands_before_the_route() {
+        for (route, path, base) in [
+            ("POST /accounts", "/accounts", ""),
+            ("POST /accounts", "/accounts/", ""),
+            ("POST /accounts", "/bank/accounts", "/bank"),
+            ("POST /accounts", "/bank/v1/accounts", "/bank/v1"),
+            ("GET /accounts/{id}", "/dev/accounts/7", "/dev"),
+            ("POST /accounts/{id}/deposits", "/$a-b_c.d/accounts/7/deposits", "/$a-b_c.d"),
+            ("POST /accounts/{id}/deposits", "/accounts/7/deposits", ""),
+            ("POST /accounts", "//evil.example/accounts", ""),
+            ("POST /accounts", "/\\evil.example/accounts", ""),
+            ("POST /accounts", "/a b/accounts", ""),
+            ("POST /accounts", "/%0a/accounts", ""),
+            ("$default", "/bank/accounts", ""),
+            ("", "", ""),
+        ] {
+            assert_eq!(call(route, path, "", &json!({})).base_path(), base, "{route} {path}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_known_and_there_once_or_is_named() {
+        let wrong = |route, query| {
+            let problem = call(route, "/", query, &json!({})).known_parameters().err()?;
+            let problem: Value = problem.to_value().unwrap();
+            let errors = problem["errors"].as_array().unwrap().iter();
+            Some(errors.map(|error| error["parameter"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
+        };
+        for good in ["", "limit=3", "limit=3&cursor=x", "cursor=&limit="] {
+            assert_eq!(wrong("GET /accounts", good), None, "{good}");
+        }
+        for (query, named) in [
+            ("limt=3", vec!["limt"]),
+            ("Limit=3", vec!["Limit"]),
+            ("limit=3&b=1&a=2", vec!["a", "b"]),
+            ("limit=3&limit=4", vec!["limit"]),
+            ("limit=3&limit=3", vec!["limit"]),
+            ("limit", vec![]),
+            ("=x", vec![""]),
+            ("limit=3&%6cimit=4", vec!["limit"]),
+            ("%ff=1", vec!["\u{fffd}"]),
+        ] {
+            assert_eq!(wrong("GET /accounts", query).unwrap_or_default(), named, "{query}");
+        }
+        assert_eq!(wrong("POST /accounts", "limit=3"), Some(vec!["limit".to_owned()]));
+        assert_eq!(wrong("GET /accounts/{id}", "version=1&at=2026-01-01T00:00:00Z&min_version=1"), None);
     }
 }

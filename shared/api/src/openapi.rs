@@ -7,7 +7,12 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{OPERATIONS, id::UUID, operations::Operation, problem::KINDS};
+use crate::{
+    OPERATIONS,
+    id::UUID,
+    operations::{Operation, Place},
+    problem::KINDS,
+};
 
 const PROBLEM: &str = "#/components/schemas/Problem";
 const MESSAGE: &str = "#/components/schemas/Message";
@@ -78,7 +83,7 @@ fn path_item(path: &str) -> Value {
 fn describe(operation: &Operation, generator: &mut SchemaGenerator, example: Option<&Example>) -> Value {
     let parameters = operation.parameters.iter().map(|parameter| {
         json!({
-            "name": parameter.name, "in": parameter.place, "description": parameter.description,
+            "name": parameter.name, "in": if parameter.place == Place::Query { "query" } else { "header" }, "description": parameter.description,
             "schema": (parameter.schema)(),
         })
     });
@@ -112,6 +117,12 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator, example: Op
     }
     if matches!(status, 201 | 202) {
         headers["Location"] = json!({ "description": "Where it is found.", "schema": { "type": "string" } });
+    }
+    if operation.takes("Idempotency-Key") {
+        headers["Idempotent-Replayed"] = json!({
+            "description": "There where the answer repeats that of an earlier request with the same key.",
+            "schema": { "type": "string", "const": "true" },
+        });
     }
     let mut responses: Map<String, Value> = Map::new();
     let mut success = json!({ "description": "Done.", "headers": headers, "content": { "application/json": content } });
@@ -158,17 +169,15 @@ fn links(operation: &Operation) -> Map<String, Value> {
 
 /// The problems that an operation may answer, by status.
 fn problems(operation: &Operation) -> BTreeMap<u16, Vec<&'static str>> {
-    let mut names = vec!["unavailable", "internal"];
+    let mut names = vec!["invalid-request", "unavailable", "internal"];
     if operation.path.contains("{id}") {
         names.extend(["malformed-id", "not-found"]);
     }
     if operation.body.is_some() {
-        names.extend(["malformed-json", "invalid-request", "body-too-large", "wrong-content-type"]);
+        names.extend(["malformed-json", "body-too-large", "wrong-content-type"]);
     }
     if operation.is_command() {
         names.extend(["invalid-header", "version-mismatch", "idempotency-key-reused", "too-busy", "outcome-unknown"]);
-    } else if !operation.parameters.is_empty() {
-        names.push("invalid-request");
     }
     if operation.takes("min_version") {
         names.push("not-yet");

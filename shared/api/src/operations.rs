@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     ADMIN_SCOPE, AccountView, CreateAccountBody, JournalView, MoneyBody, OverdraftLimitBody, Problem,
     StatementEntryView, TotalsView, TransactionBody, TransactionView,
-    call::{EVENT_TYPE, IDEMPOTENCY_KEY, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX},
+    call::{EVENT_TYPE, IDEMPOTENCY_KEY_CHARS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX},
     views::{AccountEventView, Changed, PageView},
 };
 
@@ -42,17 +42,24 @@ pub struct Operation {
 /// A parameter of the query or a header.
 pub(crate) struct Parameter {
     pub(crate) name: &'static str,
-    pub(crate) place: &'static str,
+    pub(crate) place: Place,
     pub(crate) description: &'static str,
     pub(crate) schema: fn() -> Value,
 }
 
+/// The part of a request that a parameter is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Query,
+    Header,
+}
+
 const fn query(name: &'static str, description: &'static str, schema: fn() -> Value) -> Parameter {
-    Parameter { name, place: "query", description, schema }
+    Parameter { name, place: Place::Query, description, schema }
 }
 
 const fn header(name: &'static str, description: &'static str, schema: fn() -> Value) -> Parameter {
-    Parameter { name, place: "header", description, schema }
+    Parameter { name, place: Place::Header, description, schema }
 }
 
 fn version() -> Value {
@@ -85,13 +92,23 @@ const IF_NONE_MATCH: Parameter = header(
 );
 const KEY: Parameter = header(
     "Idempotency-Key",
-    "The same key with the same request has one effect and one answer, for ever; what is refused or finds nothing to do leaves the key free.",
-    || json!({ "type": "string", "pattern": IDEMPOTENCY_KEY.pattern() }),
+    "The same key with the same request has one effect and one answer, for ever; a repeated answer says `Idempotent-Replayed: true`. \
+     A request that is refused or finds nothing to do leaves the key free. A key may be bare, or quoted as in the IETF's draft; \
+     `k1` and `\"k1\"` are one key.",
+    || {
+        let (bare, quoted) = (r"[!#-+\--:<-~]", r#"[ !#-\[\]-~]|\\["\\]"#);
+        let max = IDEMPOTENCY_KEY_CHARS_MAX;
+        json!({ "type": "string", "pattern": format!("^({bare}{{1,{max}}}|\"({quoted}){{1,{max}}}\")$") })
+    },
 );
 const IF_MATCH: Parameter = header(
     "If-Match",
-    "The `ETag` that you decided on: 412 if there is another by now.",
-    || json!({ "type": "string", "anyOf": [{ "const": "*" }, { "pattern": "^\"(0|[1-9][0-9]{0,17})\"$" }] }),
+    "The `ETag` of the account that you decided on, or several: 412 if it has another by now. A weak one never matches. `*` is every \
+     version of what exists.",
+    || {
+        let tag = "(W/)?\"[1-9][0-9]{0,17}\"";
+        json!({ "type": "string", "pattern": format!("^([*]|{tag}( *, *{tag}){{0,9}})$") })
+    },
 );
 const CORRELATION_ID: Parameter = header(
     "X-Correlation-Id",
@@ -314,17 +331,44 @@ impl Operation {
     }
 }
 
-/// Method and path of every operation: what functions need of them. Copied when this is compiled, or the linker would keep what makes
-/// schemas in every function.
-const ROUTES: [(&str, &str); OPERATIONS.len()] = {
-    let mut routes = [("", ""); OPERATIONS.len()];
+/// The most parameters that a query has.
+const QUERY_PARAMETERS_MAX: usize = 8;
+
+/// The part of an operation that functions need. Copied when this is compiled, or the linker would keep what makes schemas in every
+/// function.
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    query: [&'static str; QUERY_PARAMETERS_MAX],
+    query_count: usize,
+}
+
+static ROUTES: [Route; OPERATIONS.len()] = {
+    let mut routes =
+        [const { Route { method: "", path: "", query: [""; QUERY_PARAMETERS_MAX], query_count: 0 } }; OPERATIONS.len()];
     let mut place = 0;
     while place < routes.len() {
-        routes[place] = (OPERATIONS[place].method, OPERATIONS[place].path);
+        let (operation, route) = (&OPERATIONS[place], &mut routes[place]);
+        (route.method, route.path) = (operation.method, operation.path);
+        let mut parameter = 0;
+        while parameter < operation.parameters.len() {
+            if matches!(operation.parameters[parameter].place, Place::Query) {
+                route.query[route.query_count] = operation.parameters[parameter].name;
+                route.query_count += 1;
+            }
+            parameter += 1;
+        }
         place += 1;
     }
     routes
 };
+
+/// The parameters that the query of an operation may have; nothing for what is none.
+pub(crate) fn query_parameters(route_key: &str) -> Option<&'static [&'static str]> {
+    let (method, path) = route_key.split_once(' ')?;
+    let route = ROUTES.iter().find(|route| route.method == method && route.path == path)?;
+    Some(&route.query[..route.query_count])
+}
 
 /// The problem of a request that matches no route.
 #[must_use]
@@ -334,7 +378,7 @@ pub fn no_such_route(path: &str) -> Problem {
         template.clone().count() == path.clone().count()
             && template.zip(path).all(|(part, given)| part == given || (part.starts_with('{') && !given.is_empty()))
     };
-    let allowed: Vec<&str> = ROUTES.iter().filter(|(_, path)| of_path(path)).map(|(method, _)| *method).collect();
+    let allowed: Vec<&str> = ROUTES.iter().filter(|route| of_path(route.path)).map(|route| route.method).collect();
     if allowed.is_empty() { Problem::no_such_route() } else { Problem::method_not_allowed(&allowed) }
 }
 

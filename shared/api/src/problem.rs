@@ -34,7 +34,7 @@ pub struct FieldError {
     pub pointer: Option<String>,
     /// Which parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parameter: Option<&'static str>,
+    pub parameter: Option<String>,
     /// What it must be instead.
     pub detail: String,
 }
@@ -49,8 +49,8 @@ impl FieldError {
 
     /// A mistake in the query parameter `name`.
     #[must_use]
-    pub fn parameter(name: &'static str, detail: &str) -> Self {
-        Self { pointer: None, parameter: Some(name), detail: detail.to_owned() }
+    pub fn parameter(name: &str, detail: &str) -> Self {
+        Self { pointer: None, parameter: Some(name.to_owned()), detail: detail.to_owned() }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, error::Error};
 use aggregate::{
     Aggregate, AggregateId, CommandId, CorrelationId, Envelope, Event, Metadata, Row, Timestamp, UserId, Version,
 };
-use eventing::{Command, EventStore, ExecuteError, Executed, MemoryStore, System, execute, fresh};
+use eventing::{Command, EventStore, ExecuteError, Executed, ExpectedVersion, MemoryStore, System, execute, fresh};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -111,7 +111,13 @@ async fn ask(
         causation_id: String::new(),
         command_id: Some(CommandId::from_key(by, key)),
     };
-    let command = Command { aggregate_id: show, body, metadata, expected_version: None, deadline: Timestamp::MAX };
+    let command = Command {
+        aggregate_id: show,
+        body,
+        metadata,
+        expected_version: ExpectedVersion::Any,
+        deadline: Timestamp::MAX,
+    };
     execute::<Show>(store, &System, &command).await
 }
 

@@ -22,10 +22,32 @@ pub struct Command<C> {
     pub body: C,
     /// Who asks and why; its `command_id`, where there is one, makes the command idempotent.
     pub metadata: Metadata,
-    /// The version that the caller decided on (`If-Match`): when the aggregate has another, the command is not decided.
-    pub expected_version: Option<Version>,
+    /// The versions that the command may be decided on (`If-Match`).
+    pub expected_version: ExpectedVersion,
     /// When the answer is no longer of use: nothing is tried once more after it. The first attempt is made whatever the time.
     pub deadline: Timestamp,
+}
+
+/// The versions of an aggregate that a command may be decided on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ExpectedVersion {
+    /// Every version, and an aggregate that has no event yet.
+    #[default]
+    Any,
+    /// Every version of an aggregate that has one.
+    Exists,
+    /// One of these. An empty list allows none.
+    OneOf(Vec<Version>),
+}
+
+impl ExpectedVersion {
+    fn allows(&self, actual: Version) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exists => actual > 0,
+            Self::OneOf(versions) => versions.contains(&actual),
+        }
+    }
 }
 
 /// The answer to a command that was not refused.
@@ -35,7 +57,8 @@ pub struct Executed<E> {
     pub version: Version,
     /// The command's events; empty where there was nothing to do.
     pub events: Vec<E>,
-    /// Whether this command id had its effect before, and this is its first answer again.
+    /// This command id had its effect by an earlier or a concurrent call, whose answer this is. False for the call whose own append
+    /// had the effect, also where that append's answer was lost on the way.
     pub repeated: bool,
 }
 
@@ -48,7 +71,7 @@ pub enum ExecuteError<R> {
     /// The command id was used for another command. Caller does: tell the user to choose a new one.
     #[error("this command id was used for another command")]
     CommandIdReused,
-    /// The aggregate is not at the expected version. Caller does: let the user look again.
+    /// The aggregate is not at an expected version. Caller does: let the user look again.
     #[error("the aggregate is at version {actual}")]
     VersionMismatch {
         /// The version that it is at.
@@ -111,11 +134,11 @@ pub async fn execute<A: Aggregate>(
             let events = first.decode().map_err(ReadError::from)?.into_iter().map(|event| event.data).collect();
             return Ok(Executed { version: first.last_version(), events, repeated: true });
         }
-        // 3. Decide.
-        if command.expected_version.is_some_and(|expected| expected != current.version) {
+        // 3. Decide. A rejection goes before the expected version, or that would tell a stranger the version (RFC 9110, 13.2.1).
+        let events = current.aggregate.handle(&command.body).map_err(ExecuteError::Rejected)?;
+        if !command.expected_version.allows(current.version) {
             return Err(ExecuteError::VersionMismatch { actual: current.version });
         }
-        let events = current.aggregate.handle(&command.body).map_err(ExecuteError::Rejected)?;
         if events.is_empty() {
             return Ok(Executed { version: current.version, events, repeated: false });
         }

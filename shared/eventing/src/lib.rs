@@ -31,7 +31,7 @@ mod store;
 
 pub use causes::causes;
 pub use commit::{Commit, RecordedEvent, Snapshot};
-pub use execute::{Command, ExecuteError, Executed, Loaded, execute, load};
+pub use execute::{Command, ExecuteError, Executed, ExpectedVersion, Loaded, execute, load};
 pub use host::{Host, System, deadline};
 pub use journal::{Entered, HOLD_BACK, JournalTable, Placing, Position, SHARDS, ShardPage, enter, merge, place, shard};
 pub use memory::MemoryStore;

@@ -250,8 +250,8 @@ impl Run {
         let ended = how.is_some();
         self.machine.note(|| format!("{} {}", if ended { "ends" } else { "dies in" }, work.in_words()), 2 << 32);
         match (work, how) {
-            (Work::Request(place), Some(Ended::Request(Answer::Acknowledged { version, recorded }))) => {
-                self.acknowledge(place, version, recorded);
+            (Work::Request(place), Some(Ended::Request(Answer::Acknowledged { version, recorded, repeated }))) => {
+                self.acknowledge(place, version, recorded, repeated);
             }
             (Work::Request(place), Some(Ended::Request(Answer::Refused))) => {
                 let request = &mut self.requests[place];
@@ -297,7 +297,7 @@ impl Run {
         }
     }
 
-    fn acknowledge(&mut self, place: usize, version: Version, recorded: bool) {
+    fn acknowledge(&mut self, place: usize, version: Version, recorded: bool, repeated: bool) {
         // Who is answered may ask once more all the same.
         let asks_again = self.machine.fault(Fault::Doubled);
         let request = &mut self.requests[place];
@@ -309,6 +309,10 @@ impl Run {
         if recorded {
             let said = shared.ledger.event(id, version).map(|event| &event.metadata.correlation_id);
             assert_eq!(said, Some(correlation_id), "I6: version {version} of {id} is of another command");
+            let is_the_first = request.sent == 1;
+            assert!(!(repeated && is_the_first), "I7: the first answer to a command of {id} says that it is repeated");
+            let was_answered = request.answered.is_some();
+            assert!(repeated || !was_answered, "I7: a repeated answer to a command of {id} does not say so");
             let first = *request.answered.get_or_insert(version);
             assert_eq!(version, first, "I7: a command of {id} is answered otherwise the second time");
             self.acknowledged.push((id, correlation_id.clone()));

@@ -2,7 +2,7 @@
 
 use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
 use domain::{Account, AccountCommand, Amount, Currency, Order, Transaction, TransactionCommand};
-use eventing::{Command, ExecuteError, Host, execute, load};
+use eventing::{Command, ExecuteError, Executed, ExpectedVersion, Host, execute, load};
 use serde_json::{Value, json};
 
 use crate::{machine::Machine, mutants::Mutant, outside, ports::Services};
@@ -38,8 +38,8 @@ pub enum Progress {
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Recorded, and whether there was anything to record.
-    Acknowledged { version: Version, recorded: bool },
+    /// Recorded, if there was anything to record: the version, and whether this repeats an earlier answer.
+    Acknowledged { version: Version, recorded: bool, repeated: bool },
     /// A definite no.
     Refused,
     /// Yes or no, on the bus.
@@ -194,7 +194,7 @@ async fn send_once(services: &Services, request: &Request) -> Answer {
             {
                 *by = user("owner");
             }
-            let command = Command { aggregate_id, body, metadata, expected_version: None, deadline };
+            let command = Command { aggregate_id, body, metadata, expected_version: ExpectedVersion::Any, deadline };
             answer(execute::<Account>(services, &services.machine, &command).await)
         }
         What::Pay(order) => {
@@ -203,16 +203,18 @@ async fn send_once(services: &Services, request: &Request) -> Answer {
             let (Ok(source), Ok(destination)) = (source, destination) else { return Answer::Again };
             let (source, destination) = (source.aggregate, destination.aggregate);
             let body = TransactionCommand::InitiateTransaction { order, source, destination };
-            let command = Command { aggregate_id, body, metadata, expected_version: None, deadline };
+            let command = Command { aggregate_id, body, metadata, expected_version: ExpectedVersion::Any, deadline };
             answer(execute::<Transaction>(services, &services.machine, &command).await)
         }
         What::Outside(detail) => outside::send(services, request, detail).await,
     }
 }
 
-fn answer<E, R>(outcome: Result<eventing::Executed<E>, ExecuteError<R>>) -> Answer {
+fn answer<E, R>(outcome: Result<Executed<E>, ExecuteError<R>>) -> Answer {
     match outcome {
-        Ok(executed) => Answer::Acknowledged { version: executed.version, recorded: !executed.events.is_empty() },
+        Ok(Executed { version, events, repeated }) => {
+            Answer::Acknowledged { version, recorded: !events.is_empty(), repeated }
+        }
         Err(ExecuteError::Rejected(_)) => Answer::Refused,
         Err(ExecuteError::Unknown(_) | ExecuteError::Busy | ExecuteError::Read(_)) => Answer::Again,
         Err(ExecuteError::CommandIdReused) => panic!("I7: a command is not recognised as itself"),
@@ -231,6 +233,7 @@ pub fn asked(request: &Request) -> Option<((AggregateId, String), AccountCommand
 /// A step of a process manager that has lost its mind: a command on an account that follows from nothing.
 pub async fn mad_step(services: &Services, id: AggregateId, body: <Account as Aggregate>::Command, because: &Metadata) {
     let metadata = Metadata { command_id: Some(CommandId(services.machine.new_id())), ..because.clone() };
-    let command = Command { aggregate_id: id, body, metadata, expected_version: None, deadline: NO_DEADLINE };
+    let command =
+        Command { aggregate_id: id, body, metadata, expected_version: ExpectedVersion::Any, deadline: NO_DEADLINE };
     drop(execute::<Account>(services, &services.machine, &command).await);
 }

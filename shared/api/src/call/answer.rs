@@ -7,7 +7,7 @@ use std::{
 };
 
 use aggregate::{AggregateId, Version};
-use eventing::Host;
+use eventing::{Executed, Host};
 use lambda_http::{
     Body, IntoResponse,
     http::{HeaderValue, StatusCode, header},
@@ -15,7 +15,10 @@ use lambda_http::{
 use serde::Serialize;
 use tokio::time::error::Elapsed;
 
-use super::{CORRELATION_ID, Call};
+use super::{
+    Call,
+    headers::{CORRELATION_ID, has_already},
+};
 use crate::{
     CursorKeys, Problem,
     views::{Changed, PageView},
@@ -23,6 +26,9 @@ use crate::{
 
 /// Counter: a request could not be answered, through no fault of its caller.
 const REQUESTS_FAILED: &str = "RequestsFailed";
+
+/// Says that an answer repeats an earlier one, as Stripe's API does.
+const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
 
 /// An HTTP answer.
 pub type Response = lambda_http::Response<Body>;
@@ -83,10 +89,7 @@ impl Call {
     /// When `view` does not serialise.
     pub fn tagged(&self, version: Version, view: &impl Serialize) -> Result<Response, Problem> {
         let tag = format!("\"{version}\"");
-        let known = self.request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
-        // Weak comparison (RFC 9110, 13.1.2).
-        let mut known = known.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
-        let mut response = if known.any(|known| known == tag || known == "*") {
+        let mut response = if has_already(self.request.headers(), version) {
             let mut response = Response::new(Body::Empty);
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
@@ -109,13 +112,17 @@ impl Call {
         Ok(response)
     }
 
-    /// The answer to a command: the aggregate and its version, which is also its entity tag.
+    /// The answer to a command: the aggregate and its version, which is also its entity tag, and whether it is a repeated answer.
     ///
     /// # Errors
     /// When it does not serialise.
-    pub fn changed(&self, id: AggregateId, version: Version) -> Result<Response, Problem> {
+    pub fn changed<E>(&self, id: AggregateId, executed: &Executed<E>) -> Result<Response, Problem> {
+        let version = executed.version;
         let mut response = self.json(StatusCode::OK, &Changed { id, version })?;
         response.headers_mut().insert(header::ETAG, header_value(&format!("\"{version}\"")));
+        if executed.repeated {
+            response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        }
         Ok(response)
     }
 
@@ -124,16 +131,17 @@ impl Call {
     ///
     /// # Errors
     /// When it does not serialise.
-    pub fn created(
+    pub fn created<E>(
         &self,
         status: StatusCode,
         collection: &str,
         id: AggregateId,
-        version: Version,
+        executed: &Executed<E>,
     ) -> Result<Response, Problem> {
-        let mut response = self.changed(id, version)?;
+        let mut response = self.changed(id, executed)?;
         *response.status_mut() = status;
-        response.headers_mut().insert(header::LOCATION, header_value(&format!("{collection}/{id}")));
+        let location = format!("{}{collection}/{id}", self.base_path());
+        response.headers_mut().insert(header::LOCATION, header_value(&location));
         Ok(response)
     }
 
@@ -141,10 +149,11 @@ impl Call {
     /// until the function is about to be ended from outside is cut off: the caller is told what to do, which nobody else would.
     pub async fn answer(&self, host: &impl Host, work: impl Future<Output = Result<Response, Problem>>) -> Response {
         let left = host.now().until(self.deadline());
-        let outcome = tokio::time::timeout(left, work).await.unwrap_or_else(|late| Err(self.too_late(&late)));
-        let correlation_id = match &self.correlation_id {
-            Ok(id) | Err(id) => id.as_str(),
+        let outcome = match self.known_parameters() {
+            Ok(()) => tokio::time::timeout(left, work).await.unwrap_or_else(|late| Err(self.too_late(&late))),
+            Err(problem) => Err(problem),
         };
+        let correlation_id = self.correlation.id.as_str();
         if let Err(Some(cause)) = outcome.as_ref().map_err(Problem::cause) {
             metrics::counter!(REQUESTS_FAILED).increment(1);
             tracing::error!(route = self.route, correlation_id, cause, "a request failed");
@@ -177,7 +186,7 @@ impl Call {
     }
 }
 
-/// Every text that comes here is made of visible ASCII by its type.
+/// Every text that comes here is made of visible ASCII.
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
