@@ -16,6 +16,7 @@ mod patterns;
 mod privacy;
 mod projections;
 mod publishing;
+mod queries;
 mod read_models;
 mod request_schemas;
 mod runbook;

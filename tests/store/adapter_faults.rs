@@ -5,7 +5,8 @@ use aggregate::{AggregateId, CommandId, CorrelationId, Envelope, Metadata, Times
 use aws::{Counters, CurrentRows, DynamoEventStore, EventBridge, Index, Journal, RotatedSecret, RowHistory, Segment};
 use domain::{AccountRow, StatementEntry, TotalsRow};
 use eventing::{
-    AppendError, Bus, Commit, Entry, EventStore, ReadError, ReadTable, RecordedEvent, Saved, enter, fold, publish,
+    AppendError, Bus, Commit, CurrentTable, Entry, EventStore, HistoryTable, ReadError, ReadTable, RecordedEvent,
+    Saved, Secret, enter, fold, list, publish,
 };
 use serde_json::{Value, json};
 use tests::{Engine, Reply, StillHost, Wire, WireFault};
@@ -180,16 +181,16 @@ async fn operate(adapter: &Adapter, operation: &str, id: AggregateId) -> &'stati
         "find_command" => read(adapter.store.find_command(id, CommandId(Uuid::from_u128(7))).await.map(drop)),
         "scan" => read(adapter.store.scan(segment, None).await.map(drop)),
         "described" => read(adapter.store.described().await.map(drop)),
-        "current get" => table(adapter.accounts.get::<AccountRow>(id).await.map(drop)),
+        "current get" => table(CurrentTable::<AccountRow>::get(&adapter.accounts, id).await.map(drop)),
         "current latest" => table(ReadTable::<AccountRow>::latest(&adapter.accounts, id).await.map(drop)),
         "current save" => saved(adapter.accounts.save(0, &rows::<AccountRow>(id)).await),
-        "current list" => table(adapter.accounts.list::<AccountRow>(&BY_OWNER, "alice", None, 5).await.map(drop)),
+        "current list" => table(list::<AccountRow>(&adapter.accounts, &BY_OWNER, "alice", None, 5).await.map(drop)),
         "current scan" => table(adapter.accounts.scan(&BY_OWNER, None).await.map(drop)),
-        "history get" => table(adapter.statement.get::<StatementEntry>(id, 1, false).await.map(drop)),
+        "history get" => table(HistoryTable::<StatementEntry>::row(&adapter.statement, id, 1, false).await.map(drop)),
         "history latest" => table(ReadTable::<StatementEntry>::latest(&adapter.statement, id).await.map(drop)),
         "history save" => saved(adapter.statement.save(0, &rows::<StatementEntry>(id)).await),
         "history newest first" => {
-            table(adapter.statement.newest_first::<StatementEntry>(id, 1..9, "balance", 5, false).await.map(drop))
+            table(HistoryTable::<StatementEntry>::newest_first(&adapter.statement, id, 1..9, 5).await.map(drop))
         }
         "counters generations" => table(adapter.totals.generations().await.map(drop)),
         "counters contents" => table(adapter.totals.contents().await.map(drop)),
@@ -268,7 +269,7 @@ async fn rows_that_are_not_answered_at_once_are_asked_for_again() {
     // The index, then the rows: none of them twice, and then all.
     let partly = WireFault::Before(Reply::Status(200, partly.to_string()));
     adapter.wire.script([WireFault::None, partly.clone(), partly]);
-    let page = adapter.accounts.list::<AccountRow>(&BY_OWNER, "alice", None, 5).await.unwrap();
+    let page = list::<AccountRow>(&adapter.accounts, &BY_OWNER, "alice", None, 5).await.unwrap();
     assert_eq!((page.rows.len(), adapter.wire.sent().len()), (1, 4));
 }
 

@@ -108,26 +108,77 @@ async fn a_query_by_id_costs_half_a_read_unit() {
     assert_eq!((same.status.as_u16(), same.spent), (304, half));
 }
 
+/// Half a read unit for each 4 KB of the statement's rows from version `first` on, for reads that may be a moment old.
+async fn units_of_rows(edge: &Edge, account: AggregateId, first: u64) -> f64 {
+    let table = edge.engine.client.scan().table_name("statement").send().await.unwrap().items.unwrap();
+    let is_read = |item: &&std::collections::HashMap<String, AttributeValue>| {
+        item["account_id"].as_s().unwrap() == &account.to_string()
+            && item["version"].as_n().unwrap().parse::<u64>().unwrap() >= first
+    };
+    let bytes: usize = table.iter().filter(is_read).map(aws::item_bytes).sum();
+    f64::from(u32::try_from(bytes.div_ceil(4096)).unwrap()) / 2.0
+}
+
+/// Pays so many times from the first account to the other, and projects it. Each payment leaves a row that is not shown.
+async fn pay(edge: &Edge, [one, other]: [AggregateId; 2], times: u32) {
+    let order = json!({ "from": one.to_string(), "to": other.to_string(), "amount": "1", "currency": "EUR" });
+    for _ in 0..times {
+        let begun = edge.ask("alice", "POST /transactions", "/transactions", &[], order.clone()).await;
+        let id = AggregateId(begun.body["id"].as_str().unwrap().parse().unwrap());
+        assert_eq!(edge.drive(id).await.0, Outcome::Completed);
+    }
+    edge.project(one).await;
+}
+
 #[tokio::test]
 async fn a_statement_page_costs_one_read_unit_more_than_its_bytes_at_most() {
     let edge = Edge::start().await;
-    let [one, _] = accounts(&edge, 100).await;
-    edge.project(one).await;
+    let both @ [one, _] = accounts(&edge, 100).await;
+    let mut newest = 101;
+    for payments in [0, 1, 1] {
+        pay(&edge, both, payments).await;
+        newest += 2 * u64::from(payments);
+        let path = format!("/accounts/{one}/statement?limit=20");
+        let page = edge.ask("alice", "GET /accounts/{id}/statement", &path, &[], Value::Null).await;
+        let items = page.body["items"].as_array().unwrap();
+        assert_eq!(items.len(), 20);
+        let of_bytes = units_of_rows(&edge, one, items[19]["version"].as_u64().unwrap()).await;
+        assert!(page.spent.read_units <= of_bytes + 1.0, "{:?} of {of_bytes} after {payments} payments", page.spent);
+        // Who knows of a version pays the same, where the table has it.
+        let path = format!("{path}&min_version={newest}");
+        let fresh = edge.ask("alice", "GET /accounts/{id}/statement", &path, &[], Value::Null).await;
+        assert_eq!((fresh.body, fresh.spent), (page.body, page.spent));
+    }
+}
+
+#[tokio::test]
+async fn a_statement_page_of_payments_costs_what_its_rows_do_shown_or_not() {
+    let edge = Edge::start().await;
+    let both @ [one, _] = accounts(&edge, 3).await;
+    pay(&edge, both, 30).await;
     let path = format!("/accounts/{one}/statement?limit=20");
     let page = edge.ask("alice", "GET /accounts/{id}/statement", &path, &[], Value::Null).await;
-    assert_eq!(page.body["items"].as_array().unwrap().len(), 20);
-    let table = edge.engine.client.scan().table_name("statement").send().await.unwrap().items.unwrap();
-    let shown = table.iter().filter(|item| item["version"].as_n().unwrap().parse::<u32>().unwrap() > 81);
-    let bytes: usize = shown.map(aws::item_bytes).sum();
-    // Half a unit for each 4 KB, for reads that may be a moment old.
-    let of_bytes = f64::from(u32::try_from(bytes.div_ceil(4096)).unwrap()) / 2.0;
-    assert!(page.spent.read_units <= of_bytes + 1.0, "{:?} for {bytes} bytes", page.spent);
-    // Who knows of a version is not answered from a replica that may lack it: the whole price, and the newest entry beside it.
-    let path = format!("{path}&min_version=101");
+    let items = page.body["items"].as_array().unwrap();
+    assert_eq!(items.len(), 20);
+    let of_bytes = units_of_rows(&edge, one, items[19]["version"].as_u64().unwrap()).await;
+    assert!(page.spent.read_units <= of_bytes + 1.0 && page.spent.requests <= 4, "{:?} of {of_bytes}", page.spent);
+}
+
+#[tokio::test]
+async fn a_statement_page_that_the_table_lacks_costs_a_read_of_the_events() {
+    let edge = Edge::start().await;
+    let [one, _] = accounts(&edge, 30).await;
+    edge.project(one).await;
+    let path = format!("/accounts/{one}/statement?limit=20");
+    let known = edge.ask("alice", "GET /accounts/{id}/statement", &path, &[], Value::Null).await;
+    let body = json!({ "amount": "1", "currency": "EUR" });
+    let deposits = format!("/accounts/{one}/deposits");
+    let paid = edge.ask("alice", "POST /accounts/{id}/deposits", &deposits, &[], body).await;
+    let path = format!("{path}&min_version={}", paid.body["version"]);
     let fresh = edge.ask("alice", "GET /accounts/{id}/statement", &path, &[], Value::Null).await;
-    let of_account = 0.5;
-    let of_page = 2.0 * (page.spent.read_units - of_account);
-    assert_eq!((fresh.body, fresh.spent.read_units), (page.body, of_account + 1.0 + of_page));
+    assert_eq!(fresh.body["items"][0]["version"], paid.body["version"]);
+    let Spent { requests, read_units, .. } = known.spent;
+    assert_eq!((fresh.spent.requests, fresh.spent.read_units), (requests + 1, read_units + 1.0));
 }
 
 #[tokio::test]

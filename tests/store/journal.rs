@@ -2,7 +2,7 @@
 
 use aggregate::{AggregateId, Envelope, Timestamp};
 use aws::Journal;
-use eventing::{Commit, Entered, HOLD_BACK, Position, RecordedEvent, enter};
+use eventing::{Commit, Entered, HOLD_BACK, Position, RecordedEvent, enter, read_journal};
 use tests::{Engine, Spent, StillHost, command, deposited, opened};
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ fn later(seconds: i64) -> Timestamp {
 async fn read_on(journal: &Journal, after: &mut Position, now: Timestamp, limit: usize) -> Vec<Envelope> {
     let mut seen = Vec::new();
     loop {
-        let page = journal.read(after, now, None, limit).await.unwrap();
+        let page = read_journal(journal, after, now, None, limit).await.unwrap();
         assert!(page.events.len() <= limit);
         let done = page.up_to == *after || page.up_to == Position::horizon(now);
         seen.extend(page.events);
@@ -66,7 +66,7 @@ async fn every_event_is_there_once_in_the_order_of_time_whatever_comes_twice() {
     }
     let since = Position::before(events[20].created_at);
     assert_eq!(read_on(&journal, &mut since.clone(), later(60), 100).await, events[20..]);
-    let of_type = journal.read(&Position::start(), later(60), Some("AccountCreated"), 100).await.unwrap();
+    let of_type = read_journal(&journal, &Position::start(), later(60), Some("AccountCreated"), 100).await.unwrap();
     assert_eq!(of_type.events.len(), 5);
 }
 
@@ -109,7 +109,7 @@ async fn an_event_costs_one_write_and_a_page_little_more_than_its_bytes() {
         enter(&journal, event, later(1)).await.unwrap();
     }
     let _ = engine.meter.take();
-    journal.read(&Position::start(), later(60), None, 20).await.unwrap();
+    read_journal(&journal, &Position::start(), later(60), None, 20).await.unwrap();
     let spent = engine.meter.take();
     assert!(spent.requests == 8 && spent.read_units <= 16.0, "{spent:?}");
 }

@@ -2,13 +2,13 @@
 //! names one.
 #![allow(clippy::large_futures, reason = "a test has its stack to itself")]
 
-use std::fmt::Debug;
+use std::{fmt::Debug, ops::Range};
 
 use aggregate::{AggregateId, Event, Row, Timestamp};
 use aws::{Counters, CurrentRows, RowHistory};
 use domain::{AccountEvent, AccountRow, Order, StatementEntry, TotalsRow, TransactionEvent, TransactionRow};
-use eventing::{Commit, ReadTable, RecordedEvent, Saved, fold};
-use tests::{Engine, MemoryTable, StillHost, command, deposited, engine_with, eur, opened, owner, withdrawn};
+use eventing::{Commit, CurrentTable, HistoryTable, Index, ReadTable, RecordedEvent, Saved, fold};
+use tests::{MemoryTable, StillHost, command, deposited, engine_with, eur, opened, owner, withdrawn};
 use uuid::Uuid;
 
 /// The rows that the events of a new aggregate make.
@@ -109,16 +109,57 @@ async fn totals() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_history_ends_after_some_requests_however_much_is_not_shown() {
-    let engine = Engine::start().await;
-    let table = RowHistory::new(engine.client.clone(), "statement", "account_id");
-    let frozen = (0..1_100).map(|_| AccountEvent::AccountFrozen {});
-    let events: Vec<AccountEvent> = [opened(), deposited(7)].into_iter().chain(frozen).collect();
-    let (id, rows) = rows::<StatementEntry>(&events);
+async fn a_history_is_read_newest_first_by_version() {
+    let (client, table) = engine_with("statement").await;
+    let table = RowHistory::new(client, table, "account_id");
+    let (id, rows) = of_an_account::<StatementEntry>();
     table.save(0, &rows).await.unwrap();
-    let page = async |before| table.newest_first::<StatementEntry>(id, 1..before, "amount", 5, true).await.unwrap();
-    let first = page(u64::MAX).await;
-    assert!(first.rows.is_empty());
-    let second = page(first.next.unwrap()).await;
-    assert_eq!((second.rows.len(), second.rows[0].version, second.next), (1, 2, None));
+    let (other, _) = of_an_account::<StatementEntry>();
+    let read =
+        async |id, versions, limit| -> Vec<StatementEntry> { table.newest_first(id, versions, limit).await.unwrap() };
+    let newest_first = |versions: &[usize]| -> Vec<StatementEntry> {
+        versions.iter().map(|version| rows[version - 1].clone()).collect()
+    };
+    assert_eq!(read(id, 1..u64::MAX, 100).await, newest_first(&[5, 4, 3, 2, 1]));
+    assert_eq!(read(id, 1..u64::MAX, 2).await, newest_first(&[5, 4]));
+    assert_eq!(read(id, 2..4, 100).await, newest_first(&[3, 2]));
+    for (id, versions) in [(id, 6..9), (id, 3..3), (id, Range { start: 4, end: 2 }), (other, 1..9)] {
+        assert_eq!(read(id, versions, 100).await, newest_first(&[]));
+    }
+    for consistent in [false, true] {
+        assert_eq!(table.row(id, 3, consistent).await.unwrap().as_ref(), Some(&rows[2]));
+        assert_eq!(HistoryTable::<StatementEntry>::row(&table, id, 6, consistent).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn current_rows_are_read_by_an_index_and_by_their_ids() {
+    let (client, table) = engine_with("accounts").await;
+    let table = CurrentRows::new(client, table, "account_id");
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        let (id, rows) = of_an_account::<AccountRow>();
+        table.save(0, &rows).await.unwrap();
+        all.push((id, rows.last().unwrap().clone()));
+    }
+    // All were opened at one moment by one owner, who is another than of any other test.
+    let index = Index { name: "by_owner", by: "owner", order: "created_at", newest_first: false };
+    let owner = all[0].1.account.owner.as_str();
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let page = CurrentTable::<AccountRow>::keys(&table, &index, owner, after.as_ref(), 2).await.unwrap();
+        pages.extend(page.rows.into_iter().map(|(_, id)| id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    for (id, _) in &all {
+        assert_eq!(pages.iter().filter(|listed| *listed == id).count(), 1);
+    }
+    let nobody = AggregateId(Uuid::now_v7());
+    let ids: Vec<AggregateId> = all.iter().map(|(id, _)| *id).chain([nobody]).collect();
+    for consistent in [false, true] {
+        assert_eq!(table.rows(&ids, consistent).await.unwrap(), all.iter().cloned().collect());
+    }
 }

@@ -18,8 +18,8 @@ pub struct Edge {
     pub engine: Engine,
     /// The event store on it.
     pub store: DynamoEventStore,
-    queries: account_queries::Queries,
-    admin_queries: admin_queries::Queries,
+    queries: account_queries::Queries<DynamoEventStore, CurrentRows, RowHistory, CurrentRows, RotatedSecret>,
+    admin_queries: admin_queries::Queries<Journal, Counters, RotatedSecret>,
     accounts: CurrentRows,
     statement: RowHistory,
     transactions: CurrentRows,

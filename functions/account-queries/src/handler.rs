@@ -1,29 +1,29 @@
 //! Reads. A read table may be a moment behind; every row carries its version, and a caller who asks for a `min_version`
 //! gets at least that one, folded from the events where the table does not have it yet.
 
-use std::pin::pin;
-
 use aggregate::{AggregateId, Envelope, Timestamp, Version};
 use api::{
     AccountEventView, AccountView, Call, CursorKeys, Problem, Reader, Response, StatementEntryView, TransactionView,
 };
-use aws::{CurrentRows, DynamoEventStore, Index, Place, RotatedSecret, RowHistory};
 use domain::{Account, AccountRow, StatementEntry, TransactionRow};
-use eventing::{BinarySearch, Commit, EventStore as _, Host, Loaded, ReadTable, catch_up, fresh, load, load_at};
+use eventing::{
+    Commit, CurrentTable, EventStore, HistoryTable, Host, Index, Loaded, Place, Secret, first_not_early, fresh,
+    history_page, list, load, load_at, newest_version,
+};
 use lambda_http::Request;
 
 /// What queries read.
-pub struct Queries {
+pub struct Queries<E, A, S, T, K> {
     /// The events.
-    pub store: DynamoEventStore,
+    pub store: E,
     /// Accounts as they stand.
-    pub accounts: CurrentRows,
+    pub accounts: A,
     /// Entries of accounts.
-    pub statement: RowHistory,
+    pub statement: S,
     /// Transactions as they stand.
-    pub transactions: CurrentRows,
+    pub transactions: T,
     /// What cursors are signed with.
-    pub cursor_keys: RotatedSecret,
+    pub cursor_keys: K,
 }
 
 const BY_OWNER: Index = Index { name: "by_owner", by: "owner", order: "created_at", newest_first: false };
@@ -31,44 +31,74 @@ const BY_SOURCE: Index = Index { name: "by_source", by: "source", order: "create
 const BY_DESTINATION: Index =
     Index { name: "by_destination", by: "destination", order: "created_at", newest_first: true };
 
-impl Queries {
+impl<E, A, S, T, K> Queries<E, A, S, T, K>
+where
+    E: EventStore,
+    A: CurrentTable<AccountRow>,
+    S: HistoryTable<StatementEntry>,
+    T: CurrentTable<TransactionRow>,
+    K: Secret,
+{
     /// Answers one request. The routes are the template's.
     pub async fn handle(&self, host: &impl Host, request: Request) -> Response {
         let call = Call::new(request, host);
-        let work = pin!(async {
-            match call.route() {
-                "GET /accounts" => self.list(&call).await,
-                "GET /accounts/{id}" => self.account(&call).await,
-                "GET /accounts/{id}/statement" => self.statement(&call).await,
-                "GET /accounts/{id}/events" => self.events(&call).await,
-                "GET /accounts/{id}/transactions" => self.transactions_of(&call).await,
-                "GET /transactions/{id}" => self.transaction(&call).await,
-                "OPTIONS /{proxy+}" => Ok(api::no_content()),
-                _ => Err(api::no_such_route(call.method_and_path().1)),
-            }
-        });
-        call.answer(host, work).await
+        // Several requests at once make a large future.
+        call.answer(host, Box::pin(self.answer(&call))).await
+    }
+
+    /// The answer to a call, or why there is none.
+    ///
+    /// # Errors
+    /// The problem that the caller is told.
+    pub async fn answer(&self, call: &Call) -> Result<Response, Problem> {
+        match call.route() {
+            "GET /accounts" => self.list(call).await,
+            "GET /accounts/{id}" => self.account(call).await,
+            "GET /accounts/{id}/statement" => self.statement(call).await,
+            "GET /accounts/{id}/events" => self.events(call).await,
+            "GET /accounts/{id}/transactions" => self.transactions_of(call).await,
+            "GET /transactions/{id}" => self.transaction(call).await,
+            "OPTIONS /{proxy+}" => Ok(api::no_content()),
+            _ => Err(api::no_such_route(call.method_and_path().1)),
+        }
     }
 
     async fn account(&self, call: &Call) -> Result<Response, Problem> {
-        let (reader, min_version) = (call.reader()?, call.min_version()?.unwrap_or(0));
+        let (reader, id, min_version) = (call.reader()?, call.id()?, call.min_version()?.unwrap_or(0));
         let (version, at) = (call.as_of_version()?, call.instant("at")?);
-        let row = self.visible(&reader, call.id()?, version.unwrap_or(min_version)).await?;
-        if row.version < version.unwrap_or(min_version) {
+        let at_least = version.unwrap_or(min_version);
+        let (row, then) = self.checked(&reader, id, at_least, self.as_of(id, version, at)).await?;
+        if row.version < at_least {
             return Err(Problem::not_yet(row.version));
         }
+        let row = match (then, at, version) {
+            (None, ..) => row,
+            // It was read while the account was opened, or changed.
+            (Some(then), None, Some(version)) if then.version < version => return Err(Problem::not_yet(then.version)),
+            (Some(then), ..) => past(&row, then)?,
+        };
+        call.tagged(row.version, &AccountView::from(row))
+    }
+
+    /// The account up to `version`, and at the time `at`; none where the caller asks for neither.
+    async fn as_of(
+        &self,
+        id: AggregateId,
+        version: Option<Version>,
+        at: Option<Timestamp>,
+    ) -> Result<Option<Loaded<Account>>, Problem> {
         let until = match at {
             Some(at) => {
-                let then = load_at::<Account>(&self.store, row.account_id, at).await?;
-                Some(then.version.min(version.unwrap_or(Version::MAX)))
+                let then = load_at::<Account>(&self.store, id, at).await?;
+                match version.filter(|version| *version < then.version) {
+                    None => return Ok(Some(then)),
+                    until => until,
+                }
             }
             None => version,
         };
-        let row = match until {
-            Some(until) => past(&row, load(&self.store, row.account_id, until).await?)?,
-            None => row,
-        };
-        call.tagged(row.version, &AccountView::from(row))
+        let Some(until) = until else { return Ok(None) };
+        Ok(Some(load(&self.store, id, until).await?))
     }
 
     /// The audit trail: who did what, when and in the course of what.
@@ -76,14 +106,15 @@ impl Queries {
         let (reader, limit, account_id) = (call.reader()?, call.limit()?, call.id()?);
         let keys = self.keys().await?;
         let from: Version = call.cursor(&keys)?.unwrap_or(1);
-        self.visible(&reader, account_id, 0).await?;
-        let commits = self.store.read(account_id, from, limit).await?;
-        let more = commits.len() == limit;
+        let commits = async { Ok(self.store.read(account_id, from, limit).await?) };
+        let (account, commits) = self.checked(&reader, account_id, 0, commits).await?;
         let mut events: Vec<Envelope> =
             commits.iter().flat_map(Commit::envelopes).filter(|event| event.version >= from).collect();
-        let more = more || events.len() > limit;
+        // The store may have answered with fewer commits than there are.
+        let is_cut = commits.len() == limit || events.len() > limit;
         events.truncate(limit);
-        let next = events.last().filter(|_| more).map(|event| event.version + 1);
+        let last = events.last().filter(|event| is_cut || event.version < account.version);
+        let next = last.map(|event| event.version + 1);
         let items = events.into_iter().map(|event| AccountEventView::of(event, &reader)).collect();
         call.page(&keys, items, next)
     }
@@ -91,47 +122,39 @@ impl Queries {
     async fn list(&self, call: &Call) -> Result<Response, Problem> {
         let (caller, limit, keys) = (call.caller()?, call.limit()?, self.keys().await?);
         let after = call.cursor(&keys)?;
-        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let page = self.accounts.list::<AccountRow>(&BY_OWNER, caller.as_str(), after.as_ref(), limit).await?;
+        let page = list(&self.accounts, &BY_OWNER, caller.as_str(), after.as_ref(), limit).await?;
         call.page(&keys, page.rows.into_iter().map(AccountView::from).collect(), page.next)
     }
 
     async fn statement(&self, call: &Call) -> Result<Response, Problem> {
-        let (reader, min_version, limit) = (call.reader()?, call.min_version()?, call.limit()?);
-        let (account_id, keys) = (call.id()?, self.keys().await?);
-        let (since, until) = (call.instant("from")?, call.instant("to")?);
+        let (reader, limit, account_id) = (call.reader()?, call.limit()?, call.id()?);
+        let (min_version, since, until) =
+            (call.min_version()?.unwrap_or(0), call.instant("from")?, call.instant("to")?);
+        let keys = self.keys().await?;
         let before: Option<Version> = call.cursor(&keys)?;
-        self.visible(&reader, account_id, 0).await?;
-        let fresh = match min_version {
-            Some(min_version) => self.entries_not_in_table(account_id, min_version).await?,
-            None => Vec::new(),
+        let page = async {
+            let (start, end) = self.versions_between(account_id, since, until).await?;
+            let end = end.min(before.unwrap_or(Version::MAX));
+            let shown = |entry: &StatementEntry| {
+                entry.amount.is_some()
+                    && since.is_none_or(|since| entry.occurred_at >= since)
+                    && until.is_none_or(|until| entry.occurred_at < until)
+            };
+            let (store, table) = (&self.store, &self.statement);
+            let page = history_page(store, table, account_id, start..end, min_version, limit, shown).await?;
+            Ok((page, end == Version::MAX))
         };
-        // Who knows of a version is not told what a replica does not know yet.
-        let consistent = min_version.is_some();
-        let start = match since {
-            Some(since) => self.first_entry_at(account_id, since, consistent).await?,
-            None => 1,
+        let (account, (page, is_newest)) = self.checked(&reader, account_id, 0, page).await?;
+        // A page that does not reach the newest entry says nothing of how far the account is.
+        let version = if is_newest || account.version >= min_version {
+            if is_newest { page.newest } else { account.version }
+        } else {
+            fresh(&self.store, account_id, Some(account), min_version).await?.map_or(0, |row| row.version)
         };
-        let end = match until {
-            Some(until) => self.first_entry_at(account_id, until, consistent).await?,
-            None => Version::MAX,
-        };
-        // The projector may have written since: the table answers for what is older than the entries from the events.
-        let joint = fresh.first().map_or(Version::MAX, |entry| entry.version);
-        let versions = start..before.unwrap_or(Version::MAX).min(end).min(joint);
-        let page = self.statement.newest_first(account_id, versions, "amount", limit, consistent).await?;
-        let shown = |entry: &StatementEntry| {
-            entry.amount.is_some()
-                && before.is_none_or(|place| entry.version < place)
-                && since.is_none_or(|since| entry.occurred_at >= since)
-                && until.is_none_or(|until| entry.occurred_at < until)
-        };
-        let mut rows: Vec<StatementEntry> = fresh.into_iter().rev().filter(shown).chain(page.rows).collect();
-        let cut = rows.len() > limit;
-        rows.truncate(limit);
-        let next = if cut { rows.last().map(|entry| entry.version) } else { page.next };
-        let items = rows.into_iter().map(StatementEntryView::from).collect();
-        call.page(&keys, items, next)
+        if version < min_version {
+            return Err(Problem::not_yet(version));
+        }
+        call.page(&keys, page.rows.into_iter().map(StatementEntryView::from).collect(), page.next)
     }
 
     async fn transaction(&self, call: &Call) -> Result<Response, Problem> {
@@ -153,11 +176,13 @@ impl Queries {
         let (reader, limit, account_id) = (call.reader()?, call.limit()?, call.id()?);
         let keys = self.keys().await?;
         let places: (Option<Place>, Option<Place>) = call.cursor(&keys)?.unwrap_or_default();
-        self.visible(&reader, account_id, 0).await?;
-        let (id, rows_max) = (account_id.to_string(), i32::try_from(limit).unwrap_or(i32::MAX));
-        let outgoing = self.transactions.list::<TransactionRow>(&BY_SOURCE, &id, places.0.as_ref(), rows_max).await?;
-        let incoming =
-            self.transactions.list::<TransactionRow>(&BY_DESTINATION, &id, places.1.as_ref(), rows_max).await?;
+        let id = account_id.to_string();
+        let lists = async {
+            let of =
+                async |index, place: &Option<Place>| list(&self.transactions, index, &id, place.as_ref(), limit).await;
+            Ok(tokio::try_join!(of(&BY_SOURCE, &places.0), of(&BY_DESTINATION, &places.1))?)
+        };
+        let (_, (outgoing, incoming)) = self.checked(&reader, account_id, 0, lists).await?;
         let fetched = outgoing.rows.len() + incoming.rows.len();
         let mut rows: Vec<TransactionRow> = outgoing.rows.into_iter().chain(incoming.rows).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));
@@ -173,8 +198,7 @@ impl Queries {
     }
 
     async fn keys(&self) -> Result<CursorKeys, Problem> {
-        let keys = self.cursor_keys.values().await.map_err(|error| Problem::unavailable(&error))?;
-        Ok(CursorKeys::new(&keys.using, keys.other.as_deref()))
+        CursorKeys::of(&self.cursor_keys).await
     }
 
     /// The account, at least at `min_version` if there is such a version, where `reader` may see it.
@@ -187,33 +211,39 @@ impl Queries {
         row.filter(|row| reader.may_see(&row.account.owner)).ok_or_else(Problem::not_found)
     }
 
-    /// The version of the first entry in the table that is not before `at`.
-    async fn first_entry_at(
+    /// The account where `reader` may see it, as [`Self::visible`] gives it, and what `read` reads meanwhile. Only the refusal is
+    /// answered where there is one: what `read` has come to then is nobody's to know.
+    async fn checked<R>(
         &self,
-        account_id: AggregateId,
-        at: Timestamp,
-        consistent: bool,
-    ) -> Result<Version, Problem> {
-        let newest: Option<StatementEntry> = self.statement.latest(account_id).await?;
-        let mut search = BinarySearch::up_to(newest.map_or(0, |entry| entry.version));
-        while let Some(version) = search.version() {
-            let entry: Option<StatementEntry> = self.statement.get(account_id, version, consistent).await?;
-            // Where a replica does not have it yet, it is new.
-            search.was_early(entry.is_some_and(|entry| entry.occurred_at < at));
-        }
-        Ok(search.last_early() + 1)
+        reader: &Reader,
+        id: AggregateId,
+        min_version: Version,
+        read: impl Future<Output = Result<R, Problem>>,
+    ) -> Result<(AccountRow, R), Problem> {
+        let (account, read) = tokio::try_join!(self.visible(reader, id, min_version), async { Ok(read.await) })?;
+        Ok((account, read?))
     }
 
-    /// The entries up to `min_version` at least that the table lacks, oldest first.
-    async fn entries_not_in_table(
+    /// The versions between two times: the first that may be at `since` or later, and the first that is at `until` or later.
+    async fn versions_between(
         &self,
         account_id: AggregateId,
-        min_version: Version,
-    ) -> Result<Vec<StatementEntry>, Problem> {
-        let newest: Option<StatementEntry> = self.statement.latest(account_id).await?;
-        let fresh = catch_up(&self.store, account_id, newest.as_ref(), min_version).await?;
-        let version = fresh.last().or(newest.as_ref()).map_or(0, |entry| entry.version);
-        if version < min_version { Err(Problem::not_yet(version)) } else { Ok(fresh) }
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<(Version, Version), Problem> {
+        if since.is_none() && until.is_none() {
+            return Ok((1, Version::MAX));
+        }
+        let newest = newest_version(&self.statement, account_id).await?;
+        let first = async |time: Option<Timestamp>| match time {
+            Some(time) => {
+                let is_early = |entry: &StatementEntry| entry.occurred_at < time;
+                first_not_early(&self.statement, account_id, newest, is_early).await.map(Some)
+            }
+            None => Ok(None),
+        };
+        let (start, end) = tokio::try_join!(first(since), first(until))?;
+        Ok((start.map_or(1, |start| start.unwrap_or(newest + 1)), end.flatten().unwrap_or(Version::MAX)))
     }
 }
 

@@ -5,9 +5,12 @@
 //! that the key it is signed with is rotated.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use eventing::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::Sha256;
+
+use crate::Problem;
 
 /// Raised when the content of a cursor changes: older ones are then refused, and a client begins again.
 const FORMAT: u8 = 2;
@@ -25,6 +28,15 @@ impl CursorKeys {
     #[must_use]
     pub fn new(using: &str, other: Option<&str>) -> Self {
         Self { using: hmac(using), other: other.map(hmac) }
+    }
+
+    /// The keys that are good now.
+    ///
+    /// # Errors
+    /// When the secret cannot be read.
+    pub async fn of(secret: &impl Secret) -> Result<Self, Problem> {
+        let values = secret.values().await.map_err(|error| Problem::unavailable(&error))?;
+        Ok(Self::new(&values.using, values.other.as_deref()))
     }
 
     /// The cursor for `place` in what `query` describes: who asks, and for which list.

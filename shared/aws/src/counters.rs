@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::builders::TransactWriteItemsFluentBuilder,
     types::{AttributeValue, CancellationReason, Put, TransactWriteItem, Update},
 };
-use eventing::{ReadTable, SHARDS, Saved, TableError, shard};
+use eventing::{CounterTable, Counts, ReadTable, Saved, TableError, shard};
 
 use crate::{
     Difference, Generations, Segment,
@@ -89,9 +89,6 @@ impl Contents {
     }
 }
 
-/// What a counter has come to, by its name.
-pub type Counts = BTreeMap<String, i128>;
-
 impl Counters {
     /// The counters in the table `table`.
     #[must_use]
@@ -161,41 +158,6 @@ impl Counters {
         scan.into_paginator().items().send().collect::<Result<_, _>>().await.map_err(failed)
     }
 
-    /// All counters of a group, by what they count.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn group(&self, group: &str) -> Result<BTreeMap<String, Counts>, TableError> {
-        let generation = self.generation.number(&self.client, &self.table).await?;
-        let part = |shard| generations::part(generation, &format!("{group}#{shard}"));
-        let shards = (0..SHARDS).map(|shard| self.part(part(shard)));
-        let mut sums: BTreeMap<String, Counts> = BTreeMap::new();
-        for item in futures_util::future::try_join_all(shards).await?.into_iter().flatten() {
-            let Some(Ok(of)) = item.get("of").map(AttributeValue::as_s) else { continue };
-            let counts = sums.entry(of.clone()).or_default();
-            for (counter, value) in &item {
-                if let Ok(number) = value.as_n() {
-                    let number: i128 = number.parse().map_err(failed)?;
-                    *counts.entry(counter.clone()).or_default() += number;
-                }
-            }
-        }
-        Ok(sums)
-    }
-
-    async fn part(&self, part: String) -> Result<Vec<Item>, TableError> {
-        let pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("part = :part")
-            .expression_attribute_values(":part", AttributeValue::S(part))
-            .into_paginator()
-            .items()
-            .send();
-        pages.collect::<Result<Vec<_>, _>>().await.map_err(failed)
-    }
-
     /// Saves `rows` in one transaction: the last of them, and what all of them add.
     async fn save_together<R: Tally>(&self, previous: Version, rows: &[R]) -> Result<Saved, TableError> {
         let Some(last) = rows.last() else { return Ok(Saved::Written) };
@@ -251,6 +213,37 @@ impl Counters {
         };
         items.into_iter().map(update).collect()
     }
+}
+
+impl CounterTable for Counters {
+    async fn generation(&self) -> Result<u32, TableError> {
+        self.generation.number(&self.client, &self.table).await
+    }
+
+    async fn shard(&self, generation: u32, group: &str, shard: u8) -> Result<BTreeMap<String, Counts>, TableError> {
+        let part = generations::part(generation, &format!("{group}#{shard}"));
+        let pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("part = :part")
+            .expression_attribute_values(":part", AttributeValue::S(part))
+            .into_paginator()
+            .items()
+            .send();
+        let items: Vec<Item> = pages.collect::<Result<_, _>>().await.map_err(failed)?;
+        items.into_iter().map(counts_of).collect()
+    }
+}
+
+/// What an item counts, and its counters.
+fn counts_of(mut item: Item) -> Result<(String, Counts), TableError> {
+    let unreadable = || TableError::Unreadable("an item of counters does not have their form".into());
+    let Some(AttributeValue::S(of)) = item.remove("of") else { return Err(unreadable()) };
+    item.remove("part");
+    let count = |(name, value): (String, AttributeValue)| Some((name, value.as_n().ok()?.parse().ok()?));
+    let counts = item.into_iter().map(|item| count(item).ok_or_else(unreadable)).collect::<Result<_, _>>()?;
+    Ok((of, counts))
 }
 
 impl<R: Tally> ReadTable<R> for Counters {

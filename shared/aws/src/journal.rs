@@ -3,35 +3,23 @@
 
 use std::collections::HashMap;
 
-use aggregate::{Envelope, Timestamp};
+use aggregate::Envelope;
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put, TransactWriteItem},
 };
-use eventing::{JournalTable, Placing, Position, SHARDS, Saved, ShardPage, TableError, merge, shard};
+use eventing::{JournalReader, JournalTable, Placing, Position, Saved, ShardPage, TableError, shard};
 
 use crate::{
     RowPlace, Segment,
     item::{Item, decode, encode, failed, saved, text},
 };
 
-/// Items that are read of each shard where only events of one type are wanted, so that rare ones are found.
-const SHARD_ITEMS_OF_TYPE: usize = 250;
-
 /// The journal's table.
 #[derive(Debug, Clone)]
 pub struct Journal {
     pub(crate) client: Client,
     pub(crate) table: String,
-}
-
-/// Some events of the journal, in order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JournalPage {
-    /// The events.
-    pub events: Vec<Envelope>,
-    /// The place up to which this is everything, and after which to go on.
-    pub up_to: Position,
 }
 
 impl Journal {
@@ -84,36 +72,14 @@ impl Journal {
         Ok((entries, page.last_evaluated_key.map(RowPlace)))
     }
 
-    /// The events after the place `after`, at the time `now`: up to `limit`, in order, of `event_type` where one is given. A
-    /// page may be shorter than that and even empty; only [`JournalPage::up_to`] says how far it goes.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn read(
-        &self,
-        after: &Position,
-        now: Timestamp,
-        event_type: Option<&str>,
-        limit: usize,
-    ) -> Result<JournalPage, TableError> {
-        let end = Position::horizon(now);
-        if *after >= end {
-            return Ok(JournalPage { events: Vec::new(), up_to: after.clone() });
-        }
-        // Twice its part of the page for each shard: enough for most, and little that is read in vain.
-        let of_shard = event_type.map_or(2 * limit.div_ceil(SHARDS.into()), |_| SHARD_ITEMS_OF_TYPE);
-        let shards = (0..SHARDS).map(|shard| self.read_shard(shard, after, &end, event_type, of_shard));
-        let shards = futures_util::future::try_join_all(shards).await?;
-        let (events, up_to) = merge(shards, end, limit);
-        Ok(JournalPage { events, up_to })
-    }
-
     /// Puts the entry of `event` at `position`, whatever is there.
     pub(crate) async fn overwrite(&self, event: &Envelope, position: &Position) -> Result<(), TableError> {
         let put = self.client.put_item().table_name(&self.table).set_item(Some(entry(event, position)?));
         put.send().await.map(drop).map_err(failed)
     }
+}
 
+impl JournalReader for Journal {
     async fn read_shard(
         &self,
         shard: u8,

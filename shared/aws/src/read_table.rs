@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, KeysAndAttributes},
 };
-use eventing::{Host, ReadTable, Saved, System, TableError};
+use eventing::{CurrentTable, HistoryTable, Host, Index, Page, Place, ReadTable, Saved, System, TableError};
 
 use crate::item::{Item, VERSION, decode, encode, failed, saved, text, version_of};
 
@@ -34,36 +34,11 @@ pub struct RowHistory {
 
 /// What waits before rows that were not answered are asked for once more, times the round.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The least that is read of a history once a page of it had less to show than was asked for.
-const NEXT_ROWS: usize = 100;
-/// Requests for one page of a history.
-const REQUESTS_MAX: u32 = 10;
-
-/// One page of a list, and where the next begins.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page<R, P> {
-    /// The rows, in the list's order.
-    pub rows: Vec<R>,
-    /// What to continue after; `None` at the end.
-    pub next: Option<P>,
-}
-
-/// A row's place in an index: the value that it is ordered by, and its id.
-pub type Place = (String, AggregateId);
-
 impl CurrentRows {
     /// The table `table` whose rows are found by their attribute `key`.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, key: &'static str) -> Self {
         Self { client, table: table.into(), key }
-    }
-
-    /// The row by an eventually consistent read: half the price, and perhaps a moment old.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn get<R: Row>(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
-        self.row(aggregate_id, false).await
     }
 
     async fn row<R: Row>(&self, aggregate_id: AggregateId, consistent: bool) -> Result<Option<R>, TableError> {
@@ -84,40 +59,6 @@ impl CurrentRows {
         Ok(found.item)
     }
 
-    /// Up to `limit` rows whose attribute `by` is `value`, in the order of the index `index` (sort key `order`), after the
-    /// place `after`; `limit` is 1 to 100, which is what is read as one batch (quota of `BatchGetItem`). The index only needs the
-    /// keys; all reads are eventually consistent.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn list<R: Row>(
-        &self,
-        index: &Index,
-        value: &str,
-        after: Option<&Place>,
-        limit: i32,
-    ) -> Result<Page<R, Place>, TableError> {
-        let start = after.map(|place| self.index_key(index, value, place));
-        let found = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(index.name)
-            .key_condition_expression("#by = :by")
-            .expression_attribute_names("#by", index.by)
-            .expression_attribute_values(":by", text(value))
-            .scan_index_forward(!index.newest_first)
-            .set_exclusive_start_key(start)
-            .limit(limit)
-            .send()
-            .await
-            .map_err(failed)?;
-        let next = found.last_evaluated_key.map(|key| self.place(index, &key)).transpose()?;
-        let keys: Vec<AttributeValue> =
-            found.items.unwrap_or_default().into_iter().filter_map(|mut keys| keys.remove(self.key)).collect();
-        Ok(Page { rows: self.rows(&keys).await?, next })
-    }
-
     /// One page of the places of an index whose attribute `by` is the row's own id: those of all rows that have the attribute.
     ///
     /// # Errors
@@ -132,9 +73,17 @@ impl CurrentRows {
             .send()
             .await
             .map_err(failed)?;
-        let next = found.last_evaluated_key.map(|key| self.place(index, &key)).transpose()?;
-        let items = found.items.unwrap_or_default();
-        Ok(Page { rows: items.iter().map(|key| self.place(index, key)).collect::<Result<_, _>>()?, next })
+        self.places(index, found.items.as_deref(), found.last_evaluated_key.as_ref())
+    }
+
+    fn places(
+        &self,
+        index: &Index,
+        items: Option<&[Item]>,
+        last: Option<&Item>,
+    ) -> Result<Page<Place, Place>, TableError> {
+        let rows = items.unwrap_or_default().iter().map(|key| self.place(index, key)).collect::<Result<_, _>>()?;
+        Ok(Page { rows, next: last.map(|key| self.place(index, key)).transpose()? })
     }
 
     fn index_key(&self, index: &Index, value: &(impl ToString + ?Sized), (order, id): &Place) -> Item {
@@ -150,12 +99,45 @@ impl CurrentRows {
         let place = || Some((text(index.order)?.clone(), AggregateId(text(self.key)?.parse().ok()?)));
         place().ok_or_else(|| TableError::Unreadable(format!("a key of the index {} is no place", index.name).into()))
     }
+}
 
-    /// The rows of `keys` that there are, in that order.
-    async fn rows<R: Row>(&self, keys: &[AttributeValue]) -> Result<Vec<R>, TableError> {
-        let mut items: HashMap<&str, Item> = HashMap::new();
+impl<R: Row> CurrentTable<R> for CurrentRows {
+    async fn get(&self, aggregate_id: AggregateId) -> Result<Option<R>, TableError> {
+        self.row(aggregate_id, false).await
+    }
+
+    async fn keys(
+        &self,
+        index: &Index,
+        value: &str,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Result<Page<Place, Place>, TableError> {
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(index.name)
+            .key_condition_expression("#by = :by")
+            .expression_attribute_names("#by", index.by)
+            .expression_attribute_values(":by", text(value))
+            .scan_index_forward(!index.newest_first)
+            .set_exclusive_start_key(after.map(|place| self.index_key(index, value, place)))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(failed)?;
+        self.places(index, found.items.as_deref(), found.last_evaluated_key.as_ref())
+    }
+
+    async fn rows(
+        &self,
+        aggregate_ids: &[AggregateId],
+        consistent: bool,
+    ) -> Result<BTreeMap<AggregateId, R>, TableError> {
+        let mut rows = BTreeMap::new();
         let mut wanted: Vec<Item> =
-            keys.iter().map(|key| HashMap::from([(self.key.to_owned(), key.clone())])).collect();
+            aggregate_ids.iter().map(|id| HashMap::from([(self.key.to_owned(), text(id))])).collect();
         // An answer over 16 MB comes in parts; so does one of a table that is asked for too much at the moment.
         for round in 0.. {
             if wanted.is_empty() {
@@ -164,31 +146,20 @@ impl CurrentRows {
             if round > 0 {
                 System.sleep(PAUSE * round).await;
             }
-            let request = KeysAndAttributes::builder().set_keys(Some(wanted)).build().map_err(failed)?;
+            let request = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(consistent);
+            let request = request.build().map_err(failed)?;
             let answer =
                 self.client.batch_get_item().request_items(&self.table, request).send().await.map_err(failed)?;
             for item in answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
-                let place = keys.iter().find_map(|key| (item.get(self.key) == Some(key)).then(|| key.as_s().ok())?);
-                items.extend(place.map(|place| (place.as_str(), item)));
+                let id = item.get(self.key).and_then(|id| id.as_s().ok()?.parse().ok()).map(AggregateId);
+                let id = id.ok_or_else(|| TableError::Unreadable("a row has no id".into()))?;
+                rows.insert(id, decode(item)?);
             }
             let mut left = answer.unprocessed_keys.unwrap_or_default();
             wanted = left.remove(&self.table).map(|rest| rest.keys).unwrap_or_default();
         }
-        keys.iter().filter_map(|key| items.remove(key.as_s().ok()?.as_str())).map(decode).collect()
+        Ok(rows)
     }
-}
-
-/// A secondary index: rows by one attribute, ordered by another.
-#[derive(Debug, Clone, Copy)]
-pub struct Index {
-    /// The index's name.
-    pub name: &'static str,
-    /// The attribute that a list is of.
-    pub by: &'static str,
-    /// The attribute that it is ordered by: a text.
-    pub order: &'static str,
-    /// Whether lists begin at its end.
-    pub newest_first: bool,
 }
 
 impl<R: Row> ReadTable<R> for CurrentRows {
@@ -216,30 +187,6 @@ impl RowHistory {
         Self { client, table: table.into(), key }
     }
 
-    /// The row of one version. Where not `consistent`, the read is eventually consistent: half the price, and a row of the last
-    /// moment may be missing.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn get<R: Row>(
-        &self,
-        aggregate_id: AggregateId,
-        version: Version,
-        consistent: bool,
-    ) -> Result<Option<R>, TableError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .consistent_read(consistent)
-            .key(self.key, text(&aggregate_id))
-            .key(VERSION, AttributeValue::N(version.to_string()))
-            .send()
-            .await
-            .map_err(failed)?;
-        found.item.map(decode).transpose()
-    }
-
     /// All rows of an aggregate as the table has them, by version.
     pub(crate) async fn items(&self, aggregate_id: AggregateId) -> Result<BTreeMap<Version, Item>, TableError> {
         let pages = self
@@ -257,63 +204,53 @@ impl RowHistory {
         let by_version = |item: Item| Some((version_of(&item)?, item));
         Ok(items.into_iter().filter_map(by_version).collect())
     }
+}
 
-    /// Up to `limit` rows of `versions` that have the attribute `shown`, newest first; `consistent` as for [`RowHistory::get`]. A page
-    /// is shorter where a thousand rows and more that are not shown lie between; only [`Page::next`] says whether it is the last.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn newest_first<R: Row>(
+impl<R: Row> HistoryTable<R> for RowHistory {
+    async fn newest_first(
         &self,
         aggregate_id: AggregateId,
         versions: Range<Version>,
-        shown: &str,
         limit: usize,
+    ) -> Result<Vec<R>, TableError> {
+        // DynamoDB refuses a range that is the wrong way round.
+        let Some(last) = versions.end.checked_sub(1).filter(|last| *last >= versions.start) else {
+            return Ok(Vec::new());
+        };
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#key = :key AND version BETWEEN :start AND :last")
+            .expression_attribute_names("#key", self.key)
+            .expression_attribute_values(":key", text(&aggregate_id))
+            .expression_attribute_values(":start", AttributeValue::N(versions.start.to_string()))
+            .expression_attribute_values(":last", AttributeValue::N(last.to_string()))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(failed)?;
+        found.items.unwrap_or_default().into_iter().map(decode).collect()
+    }
+
+    async fn row(
+        &self,
+        aggregate_id: AggregateId,
+        version: Version,
         consistent: bool,
-    ) -> Result<Page<R, Version>, TableError> {
-        let mut rows: Vec<R> = Vec::new();
-        let Range { start, end: mut before } = versions;
-        // A page of the table may hold rows that are not shown; go on until the list's page is full, within reason.
-        let mut requests = 0;
-        loop {
-            // DynamoDB refuses a range that is the wrong way round.
-            let Some(last) = before.checked_sub(1).filter(|last| *last >= start) else {
-                return Ok(Page { rows, next: None });
-            };
-            let missing = limit - rows.len();
-            let read_max = if requests == 0 { missing } else { missing.max(NEXT_ROWS) };
-            requests += 1;
-            let found = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(consistent)
-                .key_condition_expression("#key = :key AND version BETWEEN :start AND :last")
-                .filter_expression("attribute_exists(#shown)")
-                .expression_attribute_names("#key", self.key)
-                .expression_attribute_names("#shown", shown)
-                .expression_attribute_values(":key", text(&aggregate_id))
-                .expression_attribute_values(":start", AttributeValue::N(start.to_string()))
-                .expression_attribute_values(":last", AttributeValue::N(last.to_string()))
-                .scan_index_forward(false)
-                .limit(i32::try_from(read_max).unwrap_or(i32::MAX))
-                .send()
-                .await
-                .map_err(failed)?;
-            let mut next = found.last_evaluated_key.as_ref().and_then(version_of);
-            let mut more = found.items.unwrap_or_default();
-            if more.len() > missing {
-                more.truncate(missing);
-                next = more.last().and_then(version_of);
-            }
-            for item in more {
-                rows.push(decode(item)?);
-            }
-            match next {
-                Some(next) if rows.len() < limit && requests < REQUESTS_MAX => before = next,
-                next => return Ok(Page { rows, next }),
-            }
-        }
+    ) -> Result<Option<R>, TableError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(consistent)
+            .key(self.key, text(&aggregate_id))
+            .key(VERSION, AttributeValue::N(version.to_string()))
+            .send()
+            .await
+            .map_err(failed)?;
+        found.item.map(decode).transpose()
     }
 }
 

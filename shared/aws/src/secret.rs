@@ -10,6 +10,7 @@ use aws_sdk_secretsmanager::{
     Client,
     operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput},
 };
+use eventing::{Secret, SecretError, SecretValues};
 
 /// How long values that were read are good. A new value is used only when it is twice as old, so everybody knows it by then.
 const REFRESH_AFTER: Duration = Duration::from_mins(5);
@@ -19,38 +20,16 @@ const REFRESH_AFTER: Duration = Duration::from_mins(5);
 pub struct RotatedSecret {
     client: Client,
     id: String,
-    known: Mutex<Option<(Instant, Values)>>,
+    known: Mutex<Option<(Instant, SecretValues)>>,
 }
 
-/// The values of a secret that are good. `Debug` does not show them.
-#[derive(Clone)]
-pub struct Values {
-    /// The one to use.
-    pub using: String,
-    /// Another one that somebody else may be using at the same time: the one before, or already the one after.
-    pub other: Option<String>,
-}
-
-impl Values {
-    fn of(current: String, age: Option<Duration>, previous: Option<String>) -> Self {
-        let known_to_all = age.is_some_and(|age| age >= 2 * REFRESH_AFTER);
-        match previous {
-            Some(previous) if !known_to_all => Self { using: previous, other: Some(current) },
-            other => Self { using: current, other },
-        }
+fn good_values(current: String, age: Option<Duration>, previous: Option<String>) -> SecretValues {
+    let known_to_all = age.is_some_and(|age| age >= 2 * REFRESH_AFTER);
+    match previous {
+        Some(previous) if !known_to_all => SecretValues { using: previous, other: Some(current) },
+        other => SecretValues { using: current, other },
     }
 }
-
-impl std::fmt::Debug for Values {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Values(***)")
-    }
-}
-
-/// The secret cannot be read. Caller does: try again later.
-#[derive(Debug, thiserror::Error)]
-#[error("the secret cannot be read")]
-pub struct SecretError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl RotatedSecret {
     /// The secret with the name or ARN `id`.
@@ -59,29 +38,13 @@ impl RotatedSecret {
         Self { client, id: id.into(), known: Mutex::new(None) }
     }
 
-    /// The values, at most five minutes old; older where Secrets Manager does not answer at the moment.
-    ///
-    /// # Errors
-    /// When it does not answer, and never has.
-    pub async fn values(&self) -> Result<Values, SecretError> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match known {
-            Some((read_at, values)) if read_at.elapsed() < REFRESH_AFTER => Ok(values),
-            Some((_, values)) => Ok(self.read().await.unwrap_or_else(|error| {
-                tracing::error!(error = %eventing::causes(&error), "a secret cannot be read anew; going on with what is known");
-                values
-            })),
-            None => self.read().await,
-        }
-    }
-
-    async fn read(&self) -> Result<Values, SecretError> {
+    async fn read(&self) -> Result<SecretValues, SecretError> {
         let read_at = Instant::now();
         let current = self.stage("AWSCURRENT").await?.ok_or_else(|| SecretError("it has no current value".into()))?;
         let previous = self.stage("AWSPREVIOUS").await?.and_then(|version| version.secret_string);
         let age = current.created_date.and_then(|at| SystemTime::try_from(at).ok()).and_then(|at| at.elapsed().ok());
         let current = current.secret_string.ok_or_else(|| SecretError("its value is no text".into()))?;
-        let values = Values::of(current, age, previous);
+        let values = good_values(current, age, previous);
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((read_at, values.clone()));
         Ok(values)
     }
@@ -99,6 +62,21 @@ impl RotatedSecret {
     }
 }
 
+impl Secret for RotatedSecret {
+    /// The values, at most five minutes old; older where Secrets Manager does not answer at the moment.
+    async fn values(&self) -> Result<SecretValues, SecretError> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some((read_at, values)) if read_at.elapsed() < REFRESH_AFTER => Ok(values),
+            Some((_, values)) => Ok(self.read().await.unwrap_or_else(|error| {
+                tracing::error!(error = %eventing::causes(&error), "a secret cannot be read anew; going on with what is known");
+                values
+            })),
+            None => self.read().await,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,7 +84,7 @@ mod tests {
     #[test]
     fn a_new_value_is_good_at_once_and_used_when_everybody_knows_it() {
         let values = |age: Option<Duration>, previous: Option<&str>| {
-            let values = Values::of("new".to_owned(), age, previous.map(str::to_owned));
+            let values = good_values("new".to_owned(), age, previous.map(str::to_owned));
             (values.using, values.other)
         };
         let (new, old) = ("new".to_owned(), "old".to_owned());

@@ -135,6 +135,56 @@ pub fn shard(aggregate_id: AggregateId) -> u8 {
     aggregate_id.0.as_bytes()[15] % SHARDS
 }
 
+/// The journal, as queries read it.
+pub trait JournalReader: Send + Sync {
+    /// The first `limit` entries of one shard after the place `after` and up to `end`, of `event_type` where one is given; sees every
+    /// entry that was put before the call.
+    fn read_shard(
+        &self,
+        shard: u8,
+        after: &Position,
+        end: &Position,
+        event_type: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<ShardPage, TableError>> + Send;
+}
+
+/// Some events of the journal, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalPage {
+    /// The events.
+    pub events: Vec<Envelope>,
+    /// The place up to which this is everything, and after which to go on.
+    pub up_to: Position,
+}
+
+/// Items that are read of each shard where only events of one type are wanted, so that rare ones are found.
+const SHARD_ITEMS_OF_TYPE: usize = 250;
+
+/// The events after the place `after`, at the time `now`: up to `limit`, in order, of `event_type` where one is given. A
+/// page may be shorter than that and even empty; only [`JournalPage::up_to`] says how far it goes.
+///
+/// # Errors
+/// When the table does not answer.
+pub async fn read_journal(
+    journal: &impl JournalReader,
+    after: &Position,
+    now: Timestamp,
+    event_type: Option<&str>,
+    limit: usize,
+) -> Result<JournalPage, TableError> {
+    let end = Position::horizon(now);
+    if *after >= end {
+        return Ok(JournalPage { events: Vec::new(), up_to: after.clone() });
+    }
+    // Twice its part of the page for each shard: enough for most, and little that is read in vain.
+    let of_shard = event_type.map_or(2 * limit.div_ceil(SHARDS.into()), |_| SHARD_ITEMS_OF_TYPE);
+    let shards = (0..SHARDS).map(|shard| journal.read_shard(shard, after, &end, event_type, of_shard));
+    let shards = futures_util::future::try_join_all(shards).await?;
+    let (events, up_to) = merge(shards, end, limit);
+    Ok(JournalPage { events, up_to })
+}
+
 /// What was read of one shard.
 #[derive(Debug, Clone)]
 pub struct ShardPage {
