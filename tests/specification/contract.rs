@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use api::{OPERATIONS, openapi};
-use serde_json::json;
+use api::{FieldError, OPERATIONS, Problem, openapi};
+use domain::{Currency, Rejection};
+use serde_json::{Value, json};
 use tests::{Contract, repository};
 
 #[test]
@@ -33,6 +34,58 @@ fn the_template_has_the_same_routes_with_the_same_names_and_scopes() {
         .collect();
     assert_eq!(of_template, of_edge);
     assert!(template.contains("$default"), "what matches no route is answered by the functions");
+}
+
+/// Every value in the document, with its place.
+fn values<'a>(place: &str, value: &'a Value) -> Vec<(String, &'a Value)> {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(name, value)| (format!("{place}/{name}"), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(at, value)| (format!("{place}/{at}"), value)).collect(),
+        _ => Vec::new(),
+    };
+    let below = below.iter().flat_map(|(place, value)| values(place, value));
+    std::iter::once((place.to_owned(), value)).chain(below).collect()
+}
+
+#[test]
+fn the_document_has_nothing_that_client_generators_misread() {
+    let document = serde_json::to_value(Contract::read().document()).unwrap();
+    for (place, value) in values("", &document) {
+        let choices = value.get("oneOf").or(value.get("anyOf")).and_then(Value::as_array);
+        let constants = choices.is_some_and(|choices| choices.iter().any(|choice| choice.get("const").is_some()));
+        assert!(!constants, "{place}: constants belong into one `enum`");
+        assert!(choices.is_none() || value.get("properties").is_none(), "{place}: a union beside properties");
+        assert!(!place.contains("/links/") || !place.ends_with("/requestBody"), "{place}: a body in a link");
+        if value["enum"][0].as_str().is_some_and(|first| first.starts_with("/problems/")) {
+            let names = value["x-enum-varnames"].as_array().map(Vec::len);
+            assert_eq!(names, value["enum"].as_array().map(Vec::len), "{place}: every value has a name");
+        }
+    }
+}
+
+#[test]
+fn every_member_of_a_problem_is_in_the_document() {
+    let eur = Currency::from_code("EUR").unwrap();
+    let rejections = [
+        Rejection::CurrencyMismatch { account: eur, given: Currency::from_code("USD").unwrap() },
+        Rejection::InsufficientFunds { currency: eur, available: 1 },
+        Rejection::NotEmpty { currency: eur, balance: 1 },
+        Rejection::InFlight { transactions: 1 },
+        Rejection::OverdraftInUse { currency: eur, balance: -1 },
+    ];
+    let others = [Problem::invalid_request(&[FieldError::parameter("limit", "is wrong")]), Problem::not_yet(1)];
+    let document = serde_json::to_value(Contract::read().document()).unwrap();
+    let known = |problem: &Value, schema: &str| {
+        let properties = &document["components"]["schemas"][schema]["properties"];
+        problem.as_object().unwrap().keys().all(|member| properties.get(member).is_some())
+    };
+    for problem in rejections.into_iter().map(Problem::from).chain(others) {
+        let problem = problem.to_value().unwrap();
+        assert!(known(&problem, "Problem") && known(&problem, "ProblemOrMessage"), "{problem}");
+        for error in problem["errors"].as_array().into_iter().flatten() {
+            assert!(known(error, "FieldError"), "{problem}");
+        }
+    }
 }
 
 #[test]

@@ -84,14 +84,16 @@ fn every_pattern_compiles_in_re2_and_in_ecmascript() {
     }
 }
 
-/// The patterns of amounts by the number of decimals, from the schema of a request.
+/// The patterns of amounts by the number of decimals, from the schema of a request: a chain of `if`, `then` and `else`.
 fn amounts(schema: &Value) -> Vec<(Currency, Pattern)> {
-    let form = |form: &Value| {
-        let code = form["properties"]["currency"]["enum"][0].as_str().unwrap();
+    let links = std::iter::successors(Some(schema), |link| link.get("else"));
+    let form = |link: &Value| {
+        let (condition, form) = (link.get("if").unwrap_or(link), link.get("then").unwrap_or(link));
+        let code = condition["properties"]["currency"]["enum"][0].as_str().unwrap();
         let pattern = form["properties"]["amount"]["pattern"].as_str().unwrap();
         (Currency::from_code(code).unwrap(), Pattern::new(pattern))
     };
-    schema["anyOf"].as_array().unwrap().iter().map(form).collect()
+    links.map(form).collect()
 }
 
 static POSITIVE: LazyLock<Vec<(Currency, Pattern)>> =

@@ -21,7 +21,10 @@ impl Contract {
 
     /// Writes it anew, with these examples.
     pub fn write(examples: &BTreeMap<&str, Example>) {
-        fs::write(file(), serde_saphyr::to_string(&openapi(examples)).unwrap()).unwrap();
+        // At once, for other tests read it meanwhile.
+        let new = file().with_extension("new");
+        fs::write(&new, serde_saphyr::to_string(&openapi(examples)).unwrap()).unwrap();
+        fs::rename(new, file()).unwrap();
     }
 
     /// The whole of it.

@@ -7,7 +7,7 @@ use domain::{AccountCommand, Amount, Currency, Description, InvalidAmount, Order
 use lambda_http::{Body, http::HeaderValue};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     FieldError, Problem,
@@ -181,16 +181,31 @@ fn an_amount_or_zero(schema: &mut Schema) {
     by_decimals(schema, |decimals| amount_pattern(decimals, true));
 }
 
-/// An amount's form depends on the number of decimals that its currency has.
+/// An amount's form depends on the number of decimals that its currency has. It is a chain of `if`, `then` and `else`, which client
+/// generators ignore; of `anyOf` they would make a union of types without fields. `unevaluatedProperties` tells linters that the
+/// other properties are none of a link's business.
 fn by_decimals(schema: &mut Schema, pattern: impl Fn(u32) -> String) {
     let mut codes: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
     for currency in Currency::all() {
         codes.entry(currency.minor_digits()).or_default().push(currency.code());
     }
-    let forms = codes.into_iter().map(|(decimals, codes)| {
-        json!({ "properties": { "currency": { "enum": codes }, "amount": { "pattern": pattern(decimals) } } })
-    });
-    schema.insert("anyOf".to_owned(), forms.collect());
+    let only = |properties: Value| json!({ "properties": properties, "unevaluatedProperties": true });
+    let link = |others: Option<Value>, (decimals, codes): (u32, Vec<&str>)| {
+        let (currency, amount) = (json!({ "enum": codes }), json!({ "pattern": pattern(decimals) }));
+        Some(match others {
+            None => only(json!({ "currency": currency, "amount": amount })),
+            Some(others) => json!({
+                "if": only(json!({ "currency": currency })),
+                "then": only(json!({ "amount": amount })),
+                "else": others,
+                "unevaluatedProperties": true,
+            }),
+        })
+    };
+    let chain = codes.into_iter().fold(None, link).unwrap_or_default();
+    for keyword in ["if", "then", "else"] {
+        schema.insert(keyword.to_owned(), chain[keyword].clone());
+    }
 }
 
 /// The regular expression of amounts with up to `decimals` decimals. RE2 has no lookaround, so what is not zero is spelt out: a

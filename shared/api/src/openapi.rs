@@ -1,9 +1,14 @@
 //! The contract as an OpenAPI 3.1 document, made from the table of operations and from the types that the code reads and
 //! writes. OpenAPI 3.1 takes JSON Schema 2020-12 as it is.
+//!
+//! One document serves tests and client generators. It is exact, in keywords that generators either understand or ignore:
+//! they make wrong or no code of `oneOf` with `const`, of `anyOf` beside `properties`, and of a request body in a link.
+
+mod problems;
 
 use std::collections::BTreeMap;
 
-use schemars::{SchemaGenerator, generate::SchemaSettings};
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -11,11 +16,14 @@ use crate::{
     OPERATIONS,
     id::UUID,
     operations::{Operation, Place},
-    problem::KINDS,
 };
 
-const PROBLEM: &str = "#/components/schemas/Problem";
-const MESSAGE: &str = "#/components/schemas/Message";
+/// The groups of operations, in the order in which a person reads them.
+const TAGS: [(&str, &str); 3] = [
+    ("Accounts", "The caller's accounts: money in and out, statements and the audit trail."),
+    ("Transactions", "Money from one account to another."),
+    ("Bank", "All accounts of all owners, for administrators."),
+];
 
 /// The document. Its parts are in the order in which a person reads them.
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
@@ -24,6 +32,7 @@ pub struct OpenApi {
     pub openapi: String,
     pub info: Value,
     pub servers: Value,
+    pub tags: Value,
     pub paths: Value,
     pub components: Value,
 }
@@ -43,6 +52,7 @@ pub fn openapi(examples: &BTreeMap<&str, Example>) -> OpenApi {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
+        settings.transforms.push(Box::new(RecursiveTransform(one_enum)));
     });
     let mut generator = settings.into_generator();
     let mut paths: Map<String, Value> = Map::new();
@@ -51,8 +61,7 @@ pub fn openapi(examples: &BTreeMap<&str, Example>) -> OpenApi {
         path[operation.method.to_lowercase()] = describe(operation, &mut generator, examples.get(operation.id));
     }
     let mut schemas = generator.take_definitions(true);
-    schemas.insert("Problem".to_owned(), problem_schema());
-    schemas.insert("Message".to_owned(), message_schema());
+    schemas.extend(problems::schemas(OPERATIONS));
     OpenApi {
         openapi: "3.1.0".to_owned(),
         info: json!({
@@ -61,8 +70,11 @@ pub fn openapi(examples: &BTreeMap<&str, Example>) -> OpenApi {
             "summary": "Event-sourced bank accounts.",
             "description": "A command answers with the version that it wrote. Read models follow within moments: ask a \
                 query for a `min_version` to see at least that one. Another's account and none are the same answer.",
+            "contact": { "name": "The bank that runs this service" },
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         }),
-        servers: json!([{ "url": "/", "description": "Where this document is." }]),
+        servers: json!([{ "url": "/", "description": "The host that serves this document." }]),
+        tags: TAGS.iter().map(|(name, description)| json!({ "name": name, "description": description })).collect(),
         paths: Value::Object(paths),
         components: json!({
             "securitySchemes": { "jwt": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
@@ -90,7 +102,11 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator, example: Opt
     let mut described = json!({
         "operationId": operation.id,
         "summary": operation.summary,
-        "security": [{ "jwt": [operation.scope] }],
+        "description": format!("{} Needs the scope `{}`.", operation.description, operation.scope),
+        "tags": [tag(operation)],
+        "security": [{ "jwt": [] }],
+        // Linters know scopes of OAuth 2 flows only, and whose flows they are is the deployment's choice.
+        "x-scope": operation.scope,
         "parameters": parameters.collect::<Value>(),
         "responses": responses(operation, generator, example),
     });
@@ -134,15 +150,11 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator, example: Op
     if operation.takes("If-None-Match") {
         responses.insert("304".to_owned(), json!({ "description": "You have it.", "headers": headers }));
     }
-    for (status, kinds) in problems(operation) {
-        responses.insert(status.to_string(), problem_response(status, &kinds));
-    }
-    responses.insert("401".to_owned(), gateway("No token, or one that is not good here."));
-    responses.insert("403".to_owned(), gateway(&format!("The token does not have the scope `{}`.", operation.scope)));
+    responses.extend(problems::responses(operation));
     Value::Object(responses)
 }
 
-/// Where one goes from here with the id that was answered.
+/// Operations on the resource that was made, with its id.
 fn links(operation: &Operation) -> Map<String, Value> {
     let collection = match operation.id {
         "CreateAccount" => "/accounts/{id}",
@@ -150,97 +162,34 @@ fn links(operation: &Operation) -> Map<String, Value> {
         _ => return Map::new(),
     };
     let from_here = OPERATIONS.iter().filter(|next| next.path.starts_with(collection));
-    let mut links: Map<String, Value> = from_here
-        .map(|next| {
-            let mut link = json!({ "operationId": next.id, "parameters": { "id": "$response.body#/id" } });
-            if next.body.is_some() {
-                link["requestBody"] = json!({ "currency": "$request.body#/currency" });
-            }
-            (next.id.to_owned(), link)
-        })
-        .collect();
-    if operation.id == "CreateAccount" {
-        let order = json!({ "from": "$response.body#/id", "currency": "$request.body#/currency" });
-        let link = json!({ "operationId": "InitiateTransaction", "requestBody": order });
-        links.insert("InitiateTransaction".to_owned(), link);
-    }
-    links
+    let link = |next: &Operation| json!({ "operationId": next.id, "parameters": { "id": "$response.body#/id" } });
+    from_here.map(|next| (next.id.to_owned(), link(next))).collect()
 }
 
-/// The problems that an operation may answer, by status.
-fn problems(operation: &Operation) -> BTreeMap<u16, Vec<&'static str>> {
-    let mut names = vec!["invalid-request", "unavailable", "internal"];
-    if operation.path.contains("{id}") {
-        names.extend(["malformed-id", "not-found"]);
+fn tag(operation: &Operation) -> &'static str {
+    let [(accounts, _), (transactions, _), (bank, _)] = TAGS;
+    match operation.path.split('/').nth(1) {
+        Some("accounts") => accounts,
+        Some("transactions") => transactions,
+        _ => bank,
     }
-    if operation.body.is_some() {
-        names.extend(["malformed-json", "body-too-large", "wrong-content-type"]);
-    }
-    if operation.is_command() {
-        names.extend(["invalid-header", "version-mismatch", "idempotency-key-reused", "too-busy", "outcome-unknown"]);
-    }
-    if operation.takes("min_version") {
-        names.push("not-yet");
-    }
-    names.extend(operation.refusals);
-    let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
-    for kind in KINDS.iter().filter(|kind| names.contains(&kind.name)) {
-        by_status.entry(kind.status.as_u16()).or_default().push(kind.name);
-    }
-    by_status
 }
 
-fn problem_response(status: u16, kinds: &[&str]) -> Value {
-    let types: Vec<String> = kinds.iter().map(|kind| format!("/problems/{kind}")).collect();
-    let titles = KINDS.iter().filter(|kind| kinds.contains(&kind.name));
-    let lines: Vec<String> = titles.map(|kind| format!("- `{}`: {}.", kind.name, kind.title)).collect();
-    let schema = json!({
-        "allOf": [{ "$ref": PROBLEM }, { "properties": { "type": { "enum": types } } }],
+/// Turns a choice between described constants into one `enum`, with the descriptions as a list.
+fn one_enum(schema: &mut Schema) {
+    let Some(choices) = schema.get("oneOf").and_then(Value::as_array) else { return };
+    let text = |choice: &Value, name: &str| choice[name].as_str().map(str::to_owned);
+    let Some(values) = choices.iter().map(|choice| text(choice, "const")).collect::<Option<Vec<String>>>() else {
+        return;
+    };
+    let lines = choices.iter().zip(&values).map(|(choice, value)| match text(choice, "description") {
+        Some(description) => format!("\n- `{value}`: {description}"),
+        None => format!("\n- `{value}`"),
     });
-    let mut content = json!({ "application/problem+json": { "schema": schema } });
-    // The gateway has answers of its own where a function cannot answer or a body is over the gateway's own limit.
-    if matches!(status, 413 | 500 | 503) {
-        content["application/json"] = json!({ "schema": { "$ref": MESSAGE } });
-    }
-    json!({ "description": lines.join("\n"), "content": content })
-}
-
-fn gateway(description: &str) -> Value {
-    json!({ "description": description, "content": { "application/json": { "schema": { "$ref": MESSAGE } } } })
-}
-
-/// What the gateway itself answers with.
-fn message_schema() -> Value {
-    json!({ "type": "object", "required": ["message"], "properties": { "message": { "type": "string" } } })
-}
-
-/// RFC 9457, with the members that some problems add.
-fn problem_schema() -> Value {
-    let text = |description: &str| json!({ "type": "string", "description": description });
-    json!({
-        "type": "object",
-        "description": "What went wrong, by RFC 9457.",
-        "required": ["type", "title", "status", "detail", "instance"],
-        "properties": {
-            "type": text("What to branch on."),
-            "title": text("The type, for people."),
-            "status": { "type": "integer" },
-            "detail": text("What to do."),
-            "instance": text("The path of the request."),
-            "errors": {
-                "type": "array",
-                "description": "Every mistake in the request.",
-                "items": {
-                    "type": "object",
-                    "required": ["detail"],
-                    "properties": {
-                        "pointer": text("Where in the body, by RFC 6901."),
-                        "parameter": text("Which parameter of the query."),
-                        "detail": text("What it must be."),
-                    },
-                },
-            },
-            "current_version": { "type": "integer", "description": "The version that there is." },
-        },
-    })
+    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let description = format!("{description}\n{}", lines.collect::<String>());
+    schema.remove("oneOf");
+    schema.insert("type".to_owned(), json!("string"));
+    schema.insert("enum".to_owned(), json!(values));
+    schema.insert("description".to_owned(), json!(description.trim()));
 }
