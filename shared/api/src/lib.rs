@@ -4,11 +4,12 @@
 //! | file | what it is |
 //! |---|---|
 //! | `call.rs` | one request: who calls, with which headers, parameters and body |
+//! | `call/headers.rs`, `call/parameters.rs` | its headers and the parameters of its query |
 //! | `call/answer.rs` | what goes back |
 //! | `body.rs` | request bodies as commands of the bank |
 //! | `bus.rs` | requests of other systems, which come over the bus, and their answers |
 //! | `views.rs` | what answers look like |
-//! | `problem.rs` | every error a client can see, by RFC 9457 |
+//! | `problem.rs`, `problem/kinds.rs` | every error a client can see, by RFC 9457, and its page |
 //! | `cursor.rs` | places in lists |
 //! | `operations.rs`, `openapi.rs` | every operation in one table, and the contract that is made from it |
 
@@ -30,7 +31,7 @@ pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Resp
 pub use cursor::CursorKeys;
 pub use openapi::{Example, OpenApi, openapi};
 pub use operations::{OPERATIONS, Operation, no_such_route};
-pub use problem::{FieldError, Problem};
+pub use problem::{FieldError, PROBLEM_PAGES, Problem, ProblemPage};
 pub use views::{
     AccountEventView, AccountView, Changed, JournalView, StatementEntryView, TotalView, TotalsView, TransactionView,
 };

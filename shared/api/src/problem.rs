@@ -1,12 +1,19 @@
 //! Every error that a client can see, as `application/problem+json` (RFC 9457). Its `type` is stable: clients branch on it.
 //! Nothing of the inside (table names, stack frames, library messages) goes into one; that goes to the log.
 
-use domain::{Amount, Refusal, Rejection, TransactionRejection};
+mod kinds;
+
+use domain::{Refusal, Rejection, TransactionRejection};
 use eventing::{ExecuteError, ProjectError, ReadError, TableError, causes};
 use lambda_http::http::{StatusCode, Uri};
 use problem_details::ProblemDetails;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+pub(crate) use kinds::KINDS;
+#[allow(clippy::wildcard_imports, reason = "the constants of one table")]
+use kinds::*;
+pub use kinds::{PROBLEM_PAGES, ProblemPage};
 
 /// A problem, ready to be answered.
 #[derive(Debug)]
@@ -16,14 +23,6 @@ pub struct Problem {
     extensions: Map<String, Value>,
     allow: Option<String>,
     cause: Option<String>,
-}
-
-/// What a client can branch on.
-#[derive(Debug)]
-pub(crate) struct Kind {
-    pub(crate) name: &'static str,
-    pub(crate) status: StatusCode,
-    pub(crate) title: &'static str,
 }
 
 /// One mistake in a request: a place in the body (JSON pointer, RFC 6901) or the name of a query parameter.
@@ -54,45 +53,6 @@ impl FieldError {
     }
 }
 
-macro_rules! kinds {
-    ($($constant:ident $name:literal $status:ident $title:literal)*) => {
-        $(const $constant: Kind = Kind { name: $name, status: StatusCode::$status, title: $title };)*
-        /// Every problem that there is.
-        pub(crate) const KINDS: &[Kind] = &[$($constant),*];
-    };
-}
-
-kinds! {
-    MALFORMED_JSON "malformed-json" BAD_REQUEST "The body is not JSON"
-    INVALID_REQUEST "invalid-request" BAD_REQUEST "The request is not of the form that this operation takes"
-    INVALID_HEADER "invalid-header" BAD_REQUEST "A header is not of its form"
-    MALFORMED_ID "malformed-id" BAD_REQUEST "The id in the path is not of the form of an id"
-    FORBIDDEN "forbidden" FORBIDDEN "The caller may not do this"
-    UNAUTHENTICATED "unauthenticated" UNAUTHORIZED "Who calls is not known"
-    NOT_FOUND "not-found" NOT_FOUND "There is no such thing"
-    NO_SUCH_ROUTE "no-such-route" NOT_FOUND "There is no such path"
-    METHOD_NOT_ALLOWED "method-not-allowed" METHOD_NOT_ALLOWED "The path does not take this method"
-    NOT_YET "not-yet" CONFLICT "The version asked for does not exist yet"
-    ALREADY_OPEN "already-open" CONFLICT "The account is open already"
-    VERSION_MISMATCH "version-mismatch" PRECONDITION_FAILED "The account has changed"
-    BODY_TOO_LARGE "body-too-large" PAYLOAD_TOO_LARGE "The body is too large"
-    WRONG_CONTENT_TYPE "wrong-content-type" UNSUPPORTED_MEDIA_TYPE "The body is not declared as JSON"
-    INSUFFICIENT_FUNDS "insufficient-funds" UNPROCESSABLE_ENTITY "The account has too little money"
-    CURRENCY_MISMATCH "currency-mismatch" UNPROCESSABLE_ENTITY "The account holds another currency"
-    BALANCE_TOO_LARGE "balance-too-large" UNPROCESSABLE_ENTITY "The account would hold too much"
-    ACCOUNT_CLOSED "account-closed" UNPROCESSABLE_ENTITY "The account is closed"
-    ACCOUNT_FROZEN "account-frozen" UNPROCESSABLE_ENTITY "The account is frozen"
-    ACCOUNT_NOT_EMPTY "account-not-empty" UNPROCESSABLE_ENTITY "The account is not empty"
-    TRANSACTIONS_UNDER_WAY "transactions-under-way" UNPROCESSABLE_ENTITY "Transactions of the account are under way"
-    OVERDRAFT_IN_USE "overdraft-in-use" UNPROCESSABLE_ENTITY "The account is further below zero than the new limit"
-    SAME_ACCOUNT "same-account" UNPROCESSABLE_ENTITY "Source and destination are the same account"
-    IDEMPOTENCY_KEY_REUSED "idempotency-key-reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request"
-    TOO_BUSY "too-busy" SERVICE_UNAVAILABLE "Too many requests at once for this account"
-    OUTCOME_UNKNOWN "outcome-unknown" SERVICE_UNAVAILABLE "Whether the request had its effect is not known yet"
-    UNAVAILABLE "unavailable" SERVICE_UNAVAILABLE "The service cannot answer at the moment"
-    INTERNAL "internal" INTERNAL_SERVER_ERROR "Something is wrong on our side"
-}
-
 impl Problem {
     fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), extensions: Map::new(), allow: None, cause: None }
@@ -110,13 +70,13 @@ impl Problem {
     /// The body does not parse as JSON.
     #[must_use]
     pub fn malformed_json(detail: &str) -> Self {
-        Self::new(&MALFORMED_JSON, detail)
+        Self::new(&MALFORMED_JSON, format!("{detail} Correct the body and send the request again."))
     }
 
     /// The body or the parameters are JSON, but not what the operation takes.
     #[must_use]
     pub fn invalid_request(errors: &[FieldError]) -> Self {
-        Self::new(&INVALID_REQUEST, "Correct what `errors` lists, and send the request again.")
+        Self::new(&INVALID_REQUEST, "`errors` lists what is wrong. Correct it and send the request again.")
             .with("errors", json!(errors))
     }
 
@@ -129,81 +89,100 @@ impl Problem {
     /// The path's id is no UUID.
     #[must_use]
     pub fn malformed_id() -> Self {
-        Self::new(&MALFORMED_ID, "Use the id that was answered when it was created: a UUID of 36 characters.")
+        Self::new(
+            &MALFORMED_ID,
+            "The id in the path is not a UUID of 36 characters. Use the id that was answered at the creation.",
+        )
     }
 
     /// The gateway has handed on no subject.
     #[must_use]
     pub fn unauthenticated() -> Self {
-        Self::new(&UNAUTHENTICATED, "Send an access token: `Authorization: Bearer ...`.")
+        Self::new(&UNAUTHENTICATED, "The request has no valid access token. Send one: `Authorization: Bearer ...`.")
     }
 
     /// The token lacks a scope.
     #[must_use]
     pub fn forbidden(scope: &str) -> Self {
-        Self::new(&FORBIDDEN, format!("Send a token with the scope {scope}."))
+        Self::new(&FORBIDDEN, format!("The token does not have the scope {scope}. Send one that has it."))
     }
 
     /// Not there, or not the caller's: nobody can tell which.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(&NOT_FOUND, "There is nothing with this id, or it is not yours.")
+        Self::new(&NOT_FOUND, "There is nothing with this id, or it is not yours. Check the id.")
     }
 
     /// No path of the API.
     #[must_use]
     pub fn no_such_route() -> Self {
-        Self::new(&NO_SUCH_ROUTE, "Check the path; the README lists all.")
+        Self::new(&NO_SUCH_ROUTE, "The API has no such path. Its contract at /openapi.json has them all.")
     }
 
     /// A path of the API with another method.
     #[must_use]
     pub fn method_not_allowed(allowed: &[&str]) -> Self {
         let allow = allowed.join(", ");
-        Self { allow: Some(allow.clone()), ..Self::new(&METHOD_NOT_ALLOWED, format!("This path takes {allow}.")) }
+        Self {
+            allow: Some(allow.clone()),
+            ..Self::new(&METHOD_NOT_ALLOWED, format!("The path does not take this method. Use {allow}."))
+        }
     }
 
     /// A read asked for a version that is not there.
     #[must_use]
     pub fn not_yet(current_version: u64) -> Self {
-        Self::new(&NOT_YET, "Ask again in a moment, or for a version that has been answered.")
-            .with("current_version", json!(current_version))
+        let detail = format!(
+            "The current version is {current_version}. Ask again in a moment, or for a version that was answered."
+        );
+        Self::new(&NOT_YET, detail).with("current_version", json!(current_version))
     }
 
     /// The body is over its limit.
     #[must_use]
     pub fn body_too_large(bytes_max: usize) -> Self {
-        Self::new(&BODY_TOO_LARGE, format!("Send at most {bytes_max} bytes."))
+        Self::new(
+            &BODY_TOO_LARGE,
+            format!("The body is larger than {bytes_max} bytes. Send only the fields of the operation."),
+        )
     }
 
     /// The body's type is not JSON.
     #[must_use]
     pub fn wrong_content_type() -> Self {
-        Self::new(&WRONG_CONTENT_TYPE, "Send `Content-Type: application/json`.")
+        Self::new(&WRONG_CONTENT_TYPE, "The body is not declared as JSON. Send `Content-Type: application/json`.")
     }
 
     /// The `request_id` of another system was used for another request.
     #[must_use]
     pub fn request_id_reused() -> Self {
-        Self::new(&IDEMPOTENCY_KEY_REUSED, "Send another request_id with another request.")
+        Self::new(
+            &IDEMPOTENCY_KEY_REUSED,
+            "The request_id was used for another request. Send a new one with a new request.",
+        )
     }
 
     /// A failure that is ours.
     #[must_use]
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::new(&INTERNAL, "Try again later; if it stays, tell us the correlation id.").caused_by(error)
+        Self::new(&INTERNAL, "The request failed through no fault of yours. Try again later. If it fails again, report the correlation id.").caused_by(error)
     }
 
     /// Something that the answer needs does not answer.
     #[must_use]
     pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::new(&UNAVAILABLE, "Nothing was changed. Send the request again in a moment.").caused_by(error)
+        Self::new(
+            &UNAVAILABLE,
+            "The service cannot answer now. Nothing was changed. Send the request again in a moment.",
+        )
+        .caused_by(error)
     }
 
     /// A command may have had its effect, or may yet have it.
     #[must_use]
     pub fn outcome_unknown(error: &(dyn std::error::Error + 'static)) -> Self {
-        let again = "Send the same request again, with the same Idempotency-Key if it had one; without one, read the account first.";
+        let again = "It is not known yet whether the request had its effect. Send the same request again with the same Idempotency-Key. \
+                     If it had none, read the account first.";
         Self::new(&OUTCOME_UNKNOWN, again).caused_by(error)
     }
 
@@ -261,7 +240,7 @@ impl From<Refusal> for Problem {
         let (kind, detail) = match refusal {
             Refusal::NoSuchAccount => return Self::not_found(),
             Refusal::CurrencyMismatch => (&CURRENCY_MISMATCH, "The account holds another currency."),
-            Refusal::InsufficientFunds => (&INSUFFICIENT_FUNDS, "The account has too little money."),
+            Refusal::InsufficientFunds => (&INSUFFICIENT_FUNDS, "The account has insufficient funds."),
             Refusal::BalanceTooLarge => (&BALANCE_TOO_LARGE, "The account would hold more than the bank keeps in one."),
             Refusal::Closed => (&ACCOUNT_CLOSED, "A closed account stays closed."),
             Refusal::Frozen => (&ACCOUNT_FROZEN, "No money moves until the bank unfreezes it."),
@@ -275,7 +254,9 @@ impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         match rejection {
             Rejection::NoSuchAccount => Self::not_found(),
-            Rejection::AlreadyOpen => Self::new(&ALREADY_OPEN, "Use the account, or create another."),
+            Rejection::AlreadyOpen => {
+                Self::new(&ALREADY_OPEN, "An account with this id is open already. Use it, or create another.")
+            }
             Rejection::NotCurrent(currency) => {
                 let code = currency.code();
                 let must = format!("must be a currency in use: {code} is withdrawn, or nobody pays with it");
@@ -283,38 +264,42 @@ impl From<Rejection> for Problem {
             }
             Rejection::CurrencyMismatch { account, given } => {
                 let (account, given) = (account.code(), given.code());
-                Self::new(&CURRENCY_MISMATCH, format!("The account holds {account}: send an amount in {account}."))
-                    .with("account_currency", json!(account))
-                    .with("currency", json!(given))
+                Self::new(
+                    &CURRENCY_MISMATCH,
+                    format!("The account holds {account}, not {given}. Send an amount in {account}."),
+                )
+                .with("account_currency", json!(account))
+                .with("currency", json!(given))
             }
             Rejection::InsufficientFunds { currency, available } => {
                 let available = currency.format(available);
-                Self::new(&INSUFFICIENT_FUNDS, format!("At most {available} {} can be taken out.", currency.code()))
-                    .with("available", json!(available))
+                let code = currency.code();
+                let detail =
+                    format!("The account has insufficient funds. At most {available} {code} can be withdrawn.");
+                Self::new(&INSUFFICIENT_FUNDS, detail).with("available", json!(available))
             }
             Rejection::BalanceTooLarge => Self::new(
                 &BALANCE_TOO_LARGE,
-                format!(
-                    "Deposit less: {rejection}, and one deposit is limited to {} minor units.",
-                    Amount::MINOR_UNITS_MAX
-                ),
+                "The account would hold more than the bank keeps in one account. Deposit less.",
             ),
-            Rejection::Closed => Self::new(&ACCOUNT_CLOSED, "A closed account stays closed: open another."),
+            Rejection::Closed => Self::new(&ACCOUNT_CLOSED, "The account is closed and stays closed. Open another."),
             Rejection::Frozen => {
-                Self::new(&ACCOUNT_FROZEN, "No money moves until the bank unfreezes it: ask the bank.")
+                Self::new(&ACCOUNT_FROZEN, "The account is frozen. No money moves until the bank unfreezes it.")
             }
             Rejection::NotEmpty { currency, balance } => {
                 let balance = currency.format(balance);
-                let detail = format!("Bring the balance of {balance} {} to zero first.", currency.code());
+                let detail = format!("The balance is {balance} {}. Bring it to zero first.", currency.code());
                 Self::new(&ACCOUNT_NOT_EMPTY, detail).with("balance", json!(balance))
             }
             Rejection::InFlight { transactions } => {
-                Self::new(&TRANSACTIONS_UNDER_WAY, "Wait until they have ended, and send the request again.")
-                    .with("transactions", json!(transactions))
+                let detail = format!(
+                    "Open transactions of the account: {transactions}. Wait until they have ended and try again."
+                );
+                Self::new(&TRANSACTIONS_UNDER_WAY, detail).with("transactions", json!(transactions))
             }
             Rejection::OverdraftInUse { currency, balance } => {
                 let balance = currency.format(balance);
-                let detail = format!("The balance is {balance} {}: set a limit that covers it.", currency.code());
+                let detail = format!("The balance is {balance} {}. Set a limit that covers it.", currency.code());
                 Self::new(&OVERDRAFT_IN_USE, detail).with("balance", json!(balance))
             }
         }
@@ -325,7 +310,9 @@ impl From<TransactionRejection> for Problem {
     fn from(rejection: TransactionRejection) -> Self {
         match rejection {
             TransactionRejection::Account(rejection) => rejection.into(),
-            TransactionRejection::SameAccount => Self::new(&SAME_ACCOUNT, "Name two accounts."),
+            TransactionRejection::SameAccount => {
+                Self::new(&SAME_ACCOUNT, "Source and destination are the same account. Name two.")
+            }
             TransactionRejection::NoSuchTransaction => Self::not_found(),
             ref error @ (TransactionRejection::AlreadyInitiated | TransactionRejection::EndedOtherwise) => {
                 Self::internal(error)
@@ -338,14 +325,21 @@ impl<R: Into<Self> + std::error::Error + 'static> From<ExecuteError<R>> for Prob
     fn from(error: ExecuteError<R>) -> Self {
         match error {
             ExecuteError::Rejected(rejection) => rejection.into(),
-            ExecuteError::CommandIdReused => {
-                Self::new(&IDEMPOTENCY_KEY_REUSED, "Send a new Idempotency-Key with a new request.")
-            }
+            ExecuteError::CommandIdReused => Self::new(
+                &IDEMPOTENCY_KEY_REUSED,
+                "The Idempotency-Key was used for another request. Send a new key with a new request.",
+            ),
             ExecuteError::VersionMismatch { actual } => {
-                Self::new(&VERSION_MISMATCH, "Read the account again, and decide on its current version.")
-                    .with("current_version", json!(actual))
+                let detail = match actual {
+                    0 => "If-Match names a version, and nothing exists yet. Send the request without it.".to_owned(),
+                    _ => format!("The account is at version {actual}. Read it again and decide on that version."),
+                };
+                Self::new(&VERSION_MISMATCH, detail).with("current_version", json!(actual))
             }
-            ExecuteError::Busy => Self::new(&TOO_BUSY, "Nothing was changed. Send the request again in a moment."),
+            ExecuteError::Busy => Self::new(
+                &TOO_BUSY,
+                "Too many commands on this account at once. Nothing was changed. Send the request again in a moment.",
+            ),
             ref error @ ExecuteError::Unknown(_) => Self::outcome_unknown(error),
             ExecuteError::Read(error) => error.into(),
             ref error @ (ExecuteError::NotRecordable(_) | ExecuteError::Unwritable(_)) => Self::internal(error),
@@ -380,6 +374,73 @@ impl From<ProjectError> for Problem {
             ref error @ (ProjectError::Unreadable(_) | ProjectError::NoHistory { .. } | ProjectError::Busy(_)) => {
                 Self::internal(error)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Currency;
+    use eventing::AppendError;
+
+    use super::*;
+
+    /// One of every kind, with the texts that callers see.
+    fn every_problem() -> Vec<Problem> {
+        let euro = Currency::from_code("EUR").unwrap_or_else(|_| unreachable!("a currency"));
+        let late = std::io::Error::other("late");
+        let rejections = [
+            Rejection::AlreadyOpen,
+            Rejection::CurrencyMismatch { account: euro, given: euro },
+            Rejection::InsufficientFunds { currency: euro, available: 1 },
+            Rejection::BalanceTooLarge,
+            Rejection::Closed,
+            Rejection::Frozen,
+            Rejection::NotEmpty { currency: euro, balance: 1 },
+            Rejection::InFlight { transactions: 1 },
+            Rejection::OverdraftInUse { currency: euro, balance: -1 },
+        ];
+        let executed = [
+            ExecuteError::CommandIdReused,
+            ExecuteError::VersionMismatch { actual: 0 },
+            ExecuteError::VersionMismatch { actual: 7 },
+            ExecuteError::Busy,
+            ExecuteError::<Rejection>::Unknown(AppendError::Conflict),
+        ];
+        let mut problems = vec![
+            Problem::malformed_json("It stops being JSON at column 1."),
+            Problem::invalid_request(&[]),
+            Problem::invalid_header("If-Match", "must be a tag: send one"),
+            Problem::malformed_id(),
+            Problem::unauthenticated(),
+            Problem::forbidden("daybook/read"),
+            Problem::not_found(),
+            Problem::no_such_route(),
+            Problem::method_not_allowed(&["GET"]),
+            Problem::not_yet(1),
+            Problem::body_too_large(1),
+            Problem::wrong_content_type(),
+            Problem::request_id_reused(),
+            Problem::internal(&late),
+            Problem::unavailable(&late),
+            TransactionRejection::SameAccount.into(),
+        ];
+        problems.extend(rejections.into_iter().map(Problem::from));
+        problems.extend(executed.into_iter().map(Problem::from));
+        problems
+    }
+
+    #[test]
+    fn every_detail_says_what_is_wrong_and_then_what_to_do() {
+        let problems = every_problem();
+        for kind in KINDS {
+            assert!(problems.iter().any(|problem| problem.kind.name == kind.name), "no {} here", kind.name);
+        }
+        for problem in problems {
+            let (name, detail) = (problem.kind.name, problem.detail.as_str());
+            assert!(detail.ends_with('.') && !detail.contains("README"), "{name}: {detail}");
+            let sentences = detail.matches(". ").count() + 1;
+            assert!(sentences >= 2 || name == "invalid-header", "{name} says only: {detail}");
         }
     }
 }

@@ -36,7 +36,11 @@ pub(super) fn schemas(operations: &[Operation]) -> Map<String, Value> {
 pub(super) fn responses(operation: &Operation) -> impl Iterator<Item = (String, Value)> {
     let problems = problems(operation).into_iter();
     let scope = format!("The token does not have the scope `{}`.", operation.scope);
-    let gateway = [("401", gateway("No token, or one that is not good here.")), ("403", gateway(&scope))];
+    let gateway = [
+        ("401", gateway("No token, or one that is not good here.")),
+        ("403", gateway(&scope)),
+        ("429", gateway("Too many requests of this operation at once. Send it again in a moment.")),
+    ];
     problems
         .map(|(status, kinds)| (status.to_string(), problem_response(operation, status, &kinds)))
         .chain(gateway.map(|(status, response)| (status.to_owned(), response)))
@@ -104,7 +108,14 @@ fn problem_response(operation: &Operation, status: u16, kinds: &[&str]) -> Value
     if gateway_answers_too(status) {
         contents["application/json"] = content;
     }
-    json!({ "description": kinds_as_list(kinds), "content": contents })
+    let mut response = json!({ "description": kinds_as_list(kinds), "content": contents });
+    if status == 503 {
+        let description =
+            "Seconds to wait before the request is sent again. An answer of the gateway itself does not have it.";
+        let schema = json!({ "type": "integer", "minimum": 0 });
+        response["headers"] = json!({ "Retry-After": { "description": description, "schema": schema } });
+    }
+    response
 }
 
 fn gateway(description: &str) -> Value {
@@ -175,7 +186,7 @@ fn members() -> Value {
         "type": text("What to branch on."),
         "title": text("The type, for people."),
         "status": { "type": "integer", "description": "The status of the answer." },
-        "detail": text("What to do."),
+        "detail": text("What is wrong, then what to do."),
         "instance": text("The path of the request."),
         "errors": {
             "type": "array",
