@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use tests::Cloud;
 
 /// A port that a process listens on, with the address as the kernel writes it.
@@ -139,4 +140,84 @@ fn no_other_program_takes_an_invocation() {
     }
     // Whoever tried got nothing, and the functions still answer.
     let _ = cloud.open_account("EUR");
+}
+
+/// An operation of DynamoDB, asked by whoever has the key id `caller`.
+fn dynamodb(cloud: &Cloud, caller: &str, target: &str, body: &Value) -> Value {
+    let credential = format!("AWS4-HMAC-SHA256 Credential={caller}/20261126/us-east-1/dynamodb/aws4_request");
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut answer = agent
+        .post(cloud.url_of("DynamoDB"))
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("authorization", format!("{credential}, SignedHeaders=host, Signature=0"))
+        .header("x-amz-date", "20261126T120000Z")
+        .header("x-amz-target", target)
+        .send(body.to_string())
+        .unwrap();
+    serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+}
+
+#[test]
+fn recorded_events_are_changed_by_nobody_in_any_language() {
+    let cloud = Cloud::start();
+    let account = cloud.open_account("EUR");
+    let id = account.rsplit('/').next().unwrap();
+    let delete = format!("DELETE FROM \"events\" WHERE aggregate_id='{id}' AND version=1");
+    let update = format!("UPDATE events SET command_id='x' WHERE aggregate_id='{id}' AND version=1");
+    let insert = format!("INSERT INTO \"events\" VALUE {{'aggregate_id':'{id}','version':2}}");
+    let hidden = format!("DELETE /* FROM accounts */ FROM events WHERE aggregate_id='{id}' AND version=1");
+    let key = json!({ "aggregate_id": { "S": id }, "version": { "N": "1" } });
+    let stream = "arn:aws:dynamodb:us-east-1:000000000000:table/accounts/stream/local";
+    let statements = [&delete, &update, &insert, &hidden].map(|text| json!({ "Statement": text }));
+    let mut requests = vec![
+        ("DynamoDB_20120810.DeleteItem", json!({ "TableName": "events", "Key": key })),
+        // Under another service, with a member that only that one's permissions look at.
+        ("DynamoDBStreams_20120810.DeleteItem", json!({ "TableName": "events", "Key": key, "StreamArn": stream })),
+    ];
+    for statement in &statements {
+        requests.push(("DynamoDB_20120810.ExecuteStatement", statement.clone()));
+        requests.push(("DynamoDB_20120810.BatchExecuteStatement", json!({ "Statements": [statement] })));
+        requests.push(("DynamoDB_20120810.ExecuteTransaction", json!({ "TransactStatements": [statement] })));
+    }
+    for caller in ["operator", "local-account-commands", "foo"] {
+        for (target, body) in &requests {
+            let refused = dynamodb(&cloud, caller, target, body);
+            let kind = refused["__type"].as_str().unwrap_or_default();
+            let is_refused = ["AccessDeniedException", "ValidationException", "UnknownOperationException"]
+                .iter()
+                .any(|known| kind.ends_with(known));
+            assert!(is_refused, "{caller} {target} {body}: {refused}");
+        }
+    }
+    let read = json!({ "Statement": format!("SELECT version FROM events WHERE aggregate_id='{id}'") });
+    let read_by = |caller: &str| dynamodb(&cloud, caller, "DynamoDB_20120810.ExecuteStatement", &read);
+    assert_eq!(read_by("operator")["Items"], json!([{ "version": { "N": "1" } }]));
+    // No role has a permission for PartiQL.
+    assert!(read_by("local-account-commands")["message"].as_str().unwrap().contains("dynamodb:PartiQLSelect"));
+    // The operator may change read models, with both kinds of request.
+    let item = json!({ "Statement": format!("DELETE FROM accounts WHERE account_id='{id}'") });
+    assert!(dynamodb(&cloud, "operator", "DynamoDB_20120810.ExecuteStatement", &item)["__type"].is_null());
+}
+
+#[test]
+fn nothing_that_comes_from_outside_commands_the_terminal() {
+    const ESCAPE: &str = "\u{1b}[2J\u{9b}31m\u{202e}";
+    const SHOWN: &str = "\\u001b[2J\\u009b31m\\u202e";
+    let cloud = Cloud::start();
+    let port: u16 = cloud.url.rsplit(':').next().unwrap().parse().unwrap();
+    // The path of a request, refused or not; a browser would encode it.
+    let _ = exchange(port, "GET /path\u{9b}\u{202e} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    // The type of an event that no rule takes, of one that fails, and the table and bus of requests that are refused.
+    cloud.put_event("shop", &format!("type{ESCAPE}"), &json!({}));
+    cloud.put_event("daybook", "MoneyDeposited", &json!({ "aggregate_id": ESCAPE }));
+    let target = "DynamoDB_20120810.GetItem";
+    let _ = dynamodb(&cloud, "local-account-commands", target, &json!({ "TableName": format!("table{ESCAPE}") }));
+    for text in [format!("type{SHOWN}"), format!("table/table{SHOWN}")] {
+        let _ = cloud.wait_for_line(&text);
+    }
+    let _ = cloud.wait_for_line("GET    /path");
+    let _ = cloud.wait_for_line("dead letter in");
+    for line in cloud.printed() {
+        assert_eq!(terminal::line(&line), line);
+    }
 }

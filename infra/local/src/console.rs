@@ -1,10 +1,11 @@
 //! What a person sees.
 //!
 //! Promises: one line for a request and one for what came of it, in columns, with durations; failures as they happen and in
-//! red; colours only where a terminal shows them. Never shows a body, a payload or a key. Writing that fails, for the
-//! terminal has gone, is no reason to stop.
+//! red; colours only where a terminal shows them. Never shows a body, a payload or a key; never lets text from outside command
+//! the terminal. Writing that fails, for the terminal has gone, is no reason to stop.
 
 mod flows;
+mod line;
 mod start;
 
 use std::{
@@ -19,6 +20,7 @@ use anstyle::{AnsiColor, Style};
 pub use flows::{Appended, Published};
 use flows::{Flow, Flows, Step};
 use jiff::ZonedDateTime;
+use line::Line;
 pub use start::{Progress, Screen};
 
 use crate::lambda::{FunctionError, Level, LogLine};
@@ -65,9 +67,8 @@ impl Console {
         };
         let function = function.as_deref().unwrap_or("no route");
         let took = milliseconds(took.as_millis());
-        self.event(&format!(
-            "{method:<6} {path:<PATH_COLUMNS$} {colour}{status}{colour:#} {took:>8}  {DIM}{function}{DIM:#}"
-        ));
+        let line = event().text(format!("{method:<6} {path:<PATH_COLUMNS$} ")).styled(colour, status);
+        self.line(&line.text(format!(" {took:>8}  ")).styled(DIM, function));
     }
 
     /// A stream has something new, which is about to go to a function.
@@ -87,14 +88,15 @@ impl Console {
         self.show(complete.as_slice());
         // What an earlier run left was told of as a whole.
         if self.flows().was_late(delivery) || attempts > 1 {
-            self.event(&format!("  {GREEN}{function} took {what}{GREEN:#} {DIM}at attempt {attempts}{DIM:#}"));
+            let line = event().text("  ").styled(GREEN, format!("{function} took {what}"));
+            self.line(&line.text(" ").styled(DIM, format!("at attempt {attempts}")));
         }
     }
 
     /// A function failed on an event and gets it again.
     pub fn delivery_failed(&self, delivery: i64, function: &str, what: &str, error: &FunctionError, wait: Duration) {
         self.end_step(delivery);
-        self.event(&format!("  {YELLOW}{function} failed on {what}, again in {}:{YELLOW:#} {error}", seconds(wait)));
+        self.failed_for_now(&format!("{function} failed on {what}"), wait, error);
     }
 
     /// A function failed on an event for the last time.
@@ -104,34 +106,30 @@ impl Console {
 
     /// An invocation failed, and nobody will repeat it.
     pub fn function_failed(&self, function: &str, error: &FunctionError) {
-        self.event(&format!("{RED}{function} failed:{RED:#} {error}"));
+        self.line(&event().styled(RED, format!("{function} failed:")).text(format!(" {error}")));
     }
 
     /// A batch of stream records failed and is tried again.
     pub fn batch_failed(&self, function: &str, records: usize, reason: &str, wait: Duration) {
         let records = counted(records, "record");
-        self.event(&format!(
-            "  {YELLOW}{function} failed on {records}, again in {}:{YELLOW:#} {reason}",
-            seconds(wait)
-        ));
+        self.failed_for_now(&format!("{function} failed on {records}"), wait, reason);
     }
 
     /// Something was given up. Without a queue it is gone.
     pub fn dead_letter(&self, queue: Option<&str>, what: &str, reason: &str) {
-        match queue {
-            Some(queue) => self.event(&format!("  {RED}dead letter in {queue}: {what}:{RED:#} {reason}")),
-            None => self.event(&format!("  {RED}dropped, for there is no queue for it: {what}:{RED:#} {reason}")),
-        }
+        let place =
+            queue.map_or("dropped, for there is no queue for it".to_owned(), |queue| format!("dead letter in {queue}"));
+        self.line(&event().text("  ").styled(RED, format!("{place}: {what}:")).text(format!(" {reason}")));
     }
 
     /// A rule sent a message to a queue.
     pub fn queued(&self, queue: &str, rule: &str, what: &str) {
-        self.event(&format!("  {RED}in {queue}: {what}{RED:#} by {rule}"));
+        self.line(&event().text("  ").styled(RED, format!("in {queue}: {what}")).text(format!(" by {rule}")));
     }
 
     /// Something about the local cloud itself.
     pub fn notice(&self, text: &str) {
-        self.event(&format!("{YELLOW}{text}{YELLOW:#}"));
+        self.line(&event().styled(YELLOW, text));
     }
 
     /// A function wrote a line.
@@ -142,7 +140,7 @@ impl Console {
             Level::Info if self.verbose => DIM,
             Level::Info => return,
         };
-        self.event(&format!("  {style}{function} says:{style:#} {}", line.text));
+        self.line(&event().text("  ").styled(style, format!("{function} says:")).text(format!(" {}", line.text)));
     }
 
     /// Shows what has waited too long for its last step.
@@ -163,32 +161,40 @@ impl Console {
     }
 
     fn show_one(&self, flow: &Flow) {
-        let mut line = format!("  {BOLD}{}{BOLD:#}", flow.what());
+        let mut line = event().text("  ").styled(BOLD, flow.what());
         if !flow.keys().is_empty() {
-            line.extend([format!("  {DIM}{}{DIM:#}", flow.keys())]);
+            line = line.text("  ").styled(DIM, flow.keys());
         }
-        line.extend(flow.steps().map(|(step, state)| match state {
-            Ok(took_ms) => format!("  {step} {}", milliseconds(took_ms)),
-            Err(state) => format!("  {YELLOW}{step} {state}{YELLOW:#}"),
-        }));
-        self.event(&line);
+        for (step, state) in flow.steps() {
+            line = line.text("  ");
+            line = match state {
+                Ok(took_ms) => line.text(format!("{step} {}", milliseconds(took_ms))),
+                Err(state) => line.styled(YELLOW, format!("{step} {state}")),
+            };
+        }
+        self.line(&line);
     }
 
-    /// One line, with the time of day before it.
-    fn event(&self, text: &str) {
-        let time = ZonedDateTime::now().strftime("%H:%M:%S.%3f").to_string();
-        self.line(&format!("{DIM}{time}{DIM:#}  {text}"));
+    fn failed_for_now(&self, what: &str, wait: Duration, reason: impl Display) {
+        let what = format!("{what}, again in {}:", seconds(wait));
+        self.line(&event().text("  ").styled(YELLOW, what).text(format!(" {reason}")));
     }
 
     /// One line. Nobody may be there to read it.
-    fn line(&self, text: &str) {
+    fn line(&self, line: &Line) {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(output, "{text}").and_then(|()| output.flush());
+        let _ = writeln!(output, "{}", line.as_str()).and_then(|()| output.flush());
     }
 
     fn flows(&self) -> MutexGuard<'_, Flows> {
         self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The beginning of a line that tells of something now: the time of day.
+fn event() -> Line {
+    let time = ZonedDateTime::now().strftime("%H:%M:%S.%3f").to_string();
+    Line::default().styled(DIM, time).text("  ")
 }
 
 /// Milliseconds since 1970.

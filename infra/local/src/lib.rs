@@ -6,6 +6,8 @@
 //!
 //! A program; it is a library only so that tests may read the template and have secrets as it does.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "text from outside is escaped: see `console`")]
+
 mod aws_json;
 mod binaries;
 mod bus;
@@ -30,7 +32,10 @@ mod stream_table;
 mod streams;
 pub mod template;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use options::Options;
@@ -42,16 +47,22 @@ use tokio::signal::unix::{SignalKind, signal};
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|command| command == lambda::LAUNCH_COMMAND) {
-        eprintln!("cannot start the function: {}", lambda::launch(arguments));
+        tell(&format!("cannot start the function: {}", lambda::launch(arguments)));
         return ExitCode::FAILURE;
     }
     match start(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("error: {problem}");
+            tell(&format!("error: {problem}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells on the standard error why the program ends.
+fn tell(problem: &str) {
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stderr(), "{}", terminal::lines(problem));
 }
 
 #[tokio::main]

@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{BOLD, Console, DIM};
+use super::{BOLD, Console, DIM, Line};
 use crate::template::Route;
 
 /// How often the spinner turns.
@@ -30,9 +30,9 @@ impl Progress {
     pub fn step(&self, what: impl Into<Cow<'static, str>>) {
         let what = what.into();
         match &self.spinner {
-            Some(spinner) => spinner.set_message(what),
+            Some(spinner) => spinner.set_message(terminal::line(&what).into_owned()),
             // Nobody may be there to read it.
-            None => drop(writeln!(stderr(), "{what}")),
+            None => drop(writeln!(stderr(), "{}", terminal::line(&what))),
         }
     }
 
@@ -42,7 +42,7 @@ impl Progress {
             self.step(what.to_owned());
             return work.await;
         };
-        spinner.println(what);
+        spinner.println(terminal::line(what));
         spinner.disable_steady_tick();
         spinner.finish_and_clear();
         let result = work.await;
@@ -84,28 +84,28 @@ pub struct Screen<'a> {
 impl Screen<'_> {
     /// Shows everything, and last the line that says that it is ready.
     pub fn show(&self, console: &Console) {
-        let line = |text: &str| console.line(text);
-        let fact = |name: &str, value: &str| line(&format!("  {DIM}{name:<12}{DIM:#}{value}"));
+        let line = |text: &str| console.line(&Line::default().text(text));
+        let fact = |name: &str, value: &str, hint: &str| {
+            let fact = Line::default().text("  ").styled(DIM, format!("{name:<12}")).text(value);
+            console.line(&if hint.is_empty() { fact } else { fact.text("  ").styled(DIM, hint) });
+        };
         line("");
         let width = self.routes.iter().map(|route| shown_key(route).len()).max().unwrap_or_default();
         for route in self.routes {
-            line(&format!("  {:<width$}  {DIM}{}{DIM:#}", shown_key(route), route.function));
+            let key = Line::default().text(format!("  {:<width$}  ", shown_key(route)));
+            console.line(&key.styled(DIM, &route.function));
         }
         line("");
-        let page = if self.has_page {
-            format!("  {DIM}open it in a browser to read the contract{DIM:#}")
-        } else {
-            String::new()
-        };
-        fact("API", &format!("{}{page}", self.base_url));
-        fact("DynamoDB", &format!("{}  {DIM}aws dynamodb --endpoint-url{DIM:#}", self.engine_url));
-        fact("EventBridge", &format!("{}  {DIM}aws events --endpoint-url{DIM:#}", self.bus_url));
-        fact("data", self.data);
+        fact("API", self.base_url, if self.has_page { "open it in a browser to read the contract" } else { "" });
+        fact("DynamoDB", self.engine_url, "aws dynamodb --endpoint-url");
+        fact("EventBridge", self.bus_url, "aws events --endpoint-url");
+        fact("data", self.data, "");
         for (queue, messages) in self.waiting {
-            fact("waiting", &format!("{} in {queue}", super::counted(*messages, "message")));
+            fact("waiting", &format!("{} in {queue}", super::counted(*messages, "message")), "");
         }
         if let Some(example) = self.example() {
-            line(&format!("\n  {BOLD}{example}{BOLD:#}"));
+            line("");
+            console.line(&Line::default().text("  ").styled(BOLD, example));
         }
         line("");
         for (name, token) in self.tokens {

@@ -5,7 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -13,6 +13,8 @@ use std::{
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+use crate::data::open_private;
 
 /// A log file longer than this begins anew at the next start.
 const LOG_FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
@@ -78,7 +80,11 @@ impl LogSink {
 
 fn open(path: &Path) -> io::Result<File> {
     let too_long = path.metadata().is_ok_and(|metadata| metadata.len() > LOG_FILE_BYTES_MAX);
-    OpenOptions::new().create(true).write(true).append(!too_long).truncate(too_long).open(path)
+    let file = open_private(path)?;
+    if too_long {
+        file.set_len(0)?;
+    }
+    Ok(file)
 }
 
 /// A JSON line as `message  key=value ...`; what a reader of one terminal knows anyway is left out.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::partiql;
 use crate::names;
 
 /// An action on a resource, with what the conditions of policies look at.
@@ -25,10 +26,17 @@ impl Asked {
     }
 }
 
-/// What a request to do `target` needs. Nothing for what is no request at all.
-pub fn asked(target: &str, body: &Value) -> BTreeSet<Asked> {
+/// The permissions that a request to do `target` needs; none for what is no request at all. The error says why a request
+/// cannot be checked.
+pub fn asked(target: &str, body: &Value) -> Result<BTreeSet<Asked>, String> {
     let (service, operation) = target.split_once('.').unwrap_or_default();
-    match service {
+    if (service, operation) == ("DynamoDB_20120810", "ExecuteStatement") {
+        return of_statements([body]);
+    }
+    if let ("DynamoDB_20120810", Some(statements)) = (service, list_of_statements(operation)) {
+        return of_statements(body[statements].as_array().into_iter().flatten());
+    }
+    Ok(match service {
         "DynamoDB_20120810" => of_dynamodb(operation, body),
         "DynamoDBStreams_20120810" => [Asked::new(format!("dynamodb:{operation}"), text(body, "StreamArn"))].into(),
         "AWSEvents" if operation == "DescribeEventBus" => {
@@ -52,7 +60,28 @@ pub fn asked(target: &str, body: &Value) -> BTreeSet<Asked> {
             [Asked::new(format!("sqs:{operation}"), names::queue_arn(queue))].into()
         }
         _ => BTreeSet::new(),
+    })
+}
+
+/// The member of a request in which several statements are.
+fn list_of_statements(operation: &str) -> Option<&'static str> {
+    match operation {
+        "BatchExecuteStatement" => Some("Statements"),
+        "ExecuteTransaction" => Some("TransactStatements"),
+        _ => None,
     }
+}
+
+fn of_statements<'a>(statements: impl IntoIterator<Item = &'a Value>) -> Result<BTreeSet<Asked>, String> {
+    let asked = |statement: &Value| {
+        let text = statement["Statement"].as_str().unwrap_or_default();
+        partiql::asked(text).ok_or_else(|| {
+            format!(
+                "The local cloud cannot tell which table this statement is about. Write one simple statement: {text}"
+            )
+        })
+    };
+    statements.into_iter().map(asked).collect()
 }
 
 fn of_dynamodb(operation: &str, body: &Value) -> BTreeSet<Asked> {
@@ -83,7 +112,7 @@ fn of_dynamodb(operation: &str, body: &Value) -> BTreeSet<Asked> {
 }
 
 /// AWS takes a name or an ARN in most places.
-fn arn(name_or_arn: &str, of_name: impl Fn(&str) -> String) -> String {
+pub fn arn(name_or_arn: &str, of_name: impl Fn(&str) -> String) -> String {
     if name_or_arn.starts_with("arn:") { name_or_arn.to_owned() } else { of_name(name_or_arn) }
 }
 
@@ -116,6 +145,21 @@ mod tests {
                 json!({ "TransactItems": items }),
                 vec![("dynamodb:ConditionCheckItem", &u), ("dynamodb:PutItem", &t)],
             ),
+            (
+                "DynamoDB_20120810.ExecuteStatement",
+                json!({ "Statement": "SELECT * FROM t.i" }),
+                vec![("dynamodb:PartiQLSelect", &index)],
+            ),
+            (
+                "DynamoDB_20120810.BatchExecuteStatement",
+                json!({ "Statements": [{ "Statement": "DELETE FROM t" }, { "Statement": "UPDATE u SET a = 1" }] }),
+                vec![("dynamodb:PartiQLDelete", &t), ("dynamodb:PartiQLUpdate", &u)],
+            ),
+            (
+                "DynamoDB_20120810.ExecuteTransaction",
+                json!({ "TransactStatements": [{ "Statement": "INSERT INTO t VALUE {}" }] }),
+                vec![("dynamodb:PartiQLInsert", &t)],
+            ),
             ("AWSEvents.PutEvents", json!({ "Entries": [{ "EventBusName": "b" }] }), vec![("events:PutEvents", &bus)]),
             ("AWSEvents.DescribeEventBus", json!({ "Name": "b" }), vec![("events:DescribeEventBus", &bus)]),
             (
@@ -129,14 +173,14 @@ mod tests {
         ];
         for (target, body, expected) in cases {
             let expected = expected.into_iter().map(|(action, resource)| Asked::new(action, resource)).collect();
-            assert_eq!(asked(target, &body), expected, "{target}");
+            assert_eq!(asked(target, &body), Ok(expected), "{target}");
         }
     }
 
     #[test]
     fn each_entry_says_who_it_is_from() {
         let entries = ["a", "b"].map(|source| json!({ "EventBusName": "x", "Source": source }));
-        let asked = asked("AWSEvents.PutEvents", &json!({ "Entries": entries }));
+        let asked = asked("AWSEvents.PutEvents", &json!({ "Entries": entries })).unwrap();
         let sources: Vec<_> = asked.iter().filter_map(|asked| asked.source.as_deref()).collect();
         assert_eq!(sources, ["a", "b"]);
     }
