@@ -104,9 +104,8 @@ fn what_cannot_be_paid_fails_with_a_reason_and_the_money_is_back() {
     assert_eq!(cloud.post(&format!("{from}/deposits"), &money("10")).status, 200);
     let refused = paid(&cloud, &from, &to, "10.01");
     assert_eq!(refused.body["failure"]["reason"], "The source account has too little money.");
-    let nobody = "/accounts/00000000-0000-4000-8000-000000000000";
-    assert_eq!(paid(&cloud, &from, nobody, "1").body["failure"]["code"], "no-such-account");
     assert_eq!(cloud.administrate("POST", &format!("{to}/freeze"), None).status, 200);
+    cloud.eventually(&to, |answer| answer.body["status"] == "frozen");
     let frozen = paid(&cloud, &from, &to, "1");
     assert_eq!(frozen.body["failure"]["reason"], "The destination account is frozen.");
     cloud.eventually(&from, |answer| answer.body["balance"] == "10.00");
@@ -114,11 +113,53 @@ fn what_cannot_be_paid_fails_with_a_reason_and_the_money_is_back() {
     assert_eq!(paid(&cloud, &from, &to, "10").body["status"], "completed");
     assert_eq!(cloud.send("POST", &format!("{from}/close"), &[], None).status, 200);
     assert_eq!(paid(&cloud, &to, &from, "1").body["failure"]["reason"], "The destination account is closed.");
+    let dollars = cloud.open_account("USD");
+    cloud.eventually(&dollars, |answer| answer.status == 200);
+    assert_eq!(paid(&cloud, &to, &dollars, "1").body["failure"]["code"], "currency-mismatch");
 
+    let nobody = "/accounts/00000000-0000-4000-8000-000000000000";
     assert_eq!(pay(&cloud, &to, &to, "1").problem(), "same-account");
     assert_eq!(pay(&cloud, nobody, &to, "1").problem(), "not-found");
-    assert_eq!(pay(&cloud, &to, &cloud.open_account("USD"), "1").problem(), "currency-mismatch");
+    assert_eq!(pay(&cloud, &dollars, &to, "1").problem(), "currency-mismatch");
     assert_eq!(pay(&cloud, &to, "not-an-id", "1").body["errors"][0]["pointer"], "/to");
+}
+
+#[test]
+fn a_payer_cannot_tell_why_a_strangers_account_takes_no_money() {
+    let cloud = Cloud::start();
+    let from = cloud.open_account("EUR");
+    assert_eq!(cloud.post(&format!("{from}/deposits"), &money("10")).status, 200);
+    let bob = cloud.token_of("bob");
+    let headers = [("content-type", "application/json"), ("authorization", bob.as_str())];
+    let open = |currency: &str| {
+        let opened =
+            cloud.send("POST", "/accounts", &headers, Some(json!({ "currency": currency }).to_string().as_bytes()));
+        opened.header("location").to_owned()
+    };
+    let [frozen, closed, dollars] = ["EUR", "EUR", "USD"].map(open);
+    assert_eq!(cloud.administrate("POST", &format!("{frozen}/freeze"), None).status, 200);
+    assert_eq!(cloud.send("POST", &format!("{closed}/close"), &headers, None).status, 200);
+    let missing = "/accounts/00000000-0000-4000-8000-000000000000".to_owned();
+    let expected = json!({
+        "side": "destination",
+        "code": "destination-unavailable",
+        "reason": "The destination account cannot receive this money.",
+    });
+    for (to, code) in
+        [(missing, None), (frozen, Some("frozen")), (closed, Some("closed")), (dollars, Some("currency-mismatch"))]
+    {
+        let begun = pay(&cloud, &from, &to, "1");
+        assert_eq!((begun.status, &begun.body["version"]), (202, &json!(2)), "{to}");
+        let path = format!("{}?min_version=2", begun.header("location"));
+        let shown = cloud.get(&path);
+        assert_eq!((&shown.body["status"], &shown.body["failure"]), (&json!("failed"), &expected), "{to}");
+        assert_eq!(shown.body["created_at"], shown.body["updated_at"], "{to}");
+        if let Some(code) = code {
+            let own = cloud.send("GET", &path, &headers[1..], None);
+            assert_eq!(own.body["failure"]["code"], code, "the owner of the destination reads the true reason");
+        }
+    }
+    assert_eq!(cloud.get(&format!("{from}/events")).body["items"].as_array().unwrap().len(), 2, "nothing was debited");
 }
 
 #[test]

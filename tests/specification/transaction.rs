@@ -60,23 +60,32 @@ fn the_source_must_be_the_callers() {
 }
 
 #[test]
-fn to_an_account_that_does_not_exist_it_fails_at_once_and_moves_nothing() {
-    let failed = TransactionEvent::TransactionFailed { side: Side::Destination, reason: Refusal::NoSuchAccount };
-    let command = initiate(order(), account(&[opened()]), Account::NotOpened);
-    check(&[], &command, &Ok(vec![begun(), failed]));
+fn to_an_account_that_cannot_receive_it_fails_in_the_commit_that_begins_it_and_the_event_says_why() {
+    let usd = Currency::from_code("USD").unwrap();
+    for (destination, reason) in [
+        (vec![], Refusal::NoSuchAccount),
+        (vec![AccountEvent::AccountCreated { owner: owner(), currency: usd }], Refusal::CurrencyMismatch),
+        (vec![opened(), AccountEvent::AccountFrozen {}], Refusal::Frozen),
+        (vec![opened(), AccountEvent::AccountClosed {}], Refusal::Closed),
+    ] {
+        let failed = TransactionEvent::TransactionFailed { side: Side::Destination, reason };
+        let command = initiate(order(), account(&[opened()]), account(&destination));
+        check(&[], &command, &Ok(vec![begun(), failed]));
+    }
 }
 
 #[test]
-fn to_itself_and_across_currencies_it_is_refused() {
+fn to_itself_and_in_another_currency_than_the_sources_it_is_refused() {
     let (eur, usd) = (Currency::from_code("EUR").unwrap(), Currency::from_code("USD").unwrap());
     let dollars = || account(&[AccountEvent::AccountCreated { owner: owner(), currency: usd }]);
     let same = Order { destination: order().source, ..order() };
     check(&[], &initiate(same, account(&[opened()]), account(&[opened()])), &Err(TransactionRejection::SameAccount));
-    let refused = Rejection::CurrencyMismatch { account: usd, given: eur };
-    check(&[], &initiate(order(), account(&[opened()]), dollars()), &Err(refused.into()));
     let refused = Rejection::CurrencyMismatch { account: eur, given: usd };
     let order = Order { amount: Amount::from_minor(5, usd).unwrap(), ..order() };
-    check(&[], &initiate(order, account(&[opened()]), dollars()), &Err(refused.into()));
+    // The destination is not looked at then.
+    for destination in [dollars(), account(&[opened()]), Account::NotOpened] {
+        check(&[], &initiate(order.clone(), account(&[opened()]), destination), &Err(refused.clone().into()));
+    }
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod cost;
 mod counters;
 mod differential;
 mod journal;
+mod privacy;
 mod read_tables;
 mod sweep;

@@ -4,8 +4,9 @@
 use aggregate::{AggregateId, Envelope, Timestamp, Version};
 use api::{
     AccountEventView, AccountView, Call, CursorKeys, Problem, Reader, Response, StatementEntryView, TransactionView,
+    VisibleSides,
 };
-use domain::{Account, AccountRow, StatementEntry, TransactionRow};
+use domain::{Account, AccountRow, Initiated, Order, Outcome, Side, StatementEntry, TransactionRow};
 use eventing::{
     Commit, CurrentTable, EventStore, HistoryTable, Host, Index, Loaded, Place, Secret, first_not_early, fresh,
     history_page, list, load, load_at, newest_version,
@@ -161,13 +162,29 @@ where
         let (reader, id, min_version) = (call.reader()?, call.id()?, call.min_version()?.unwrap_or(0));
         let known: Option<TransactionRow> = self.transactions.get(id).await?;
         let row = fresh(&self.store, id, known, min_version).await?.ok_or_else(Problem::not_found)?;
-        if !reader.may_see(&row.transaction.order.by) {
-            self.visible(&reader, row.transaction.order.destination, 0).await?;
-        }
+        let visible = self.visible_sides(&reader, &row.transaction).await?;
         if row.version < min_version {
             return Err(Problem::not_yet(row.version));
         }
-        call.tagged(row.version, &TransactionView::of(row, &reader))
+        call.tagged(row.version, &TransactionView::of(row, visible))
+    }
+
+    /// The accounts of a transaction that `reader` may see. The payer's other account is looked for only where it matters, and with
+    /// one read whatever there is: the time of the answer must not tell what the answer hides.
+    async fn visible_sides(&self, reader: &Reader, transaction: &Initiated) -> Result<VisibleSides, Problem> {
+        let destination = transaction.order.destination;
+        if !reader.may_see(&transaction.order.by) {
+            self.visible(reader, destination, 0).await?;
+            return Ok(VisibleSides { source: false, destination: true });
+        }
+        let is_hidden = matches!(transaction.outcome, Outcome::Failed { side: Side::Destination, .. });
+        let destination = if is_hidden && !reader.is_admin() {
+            let known: Option<AccountRow> = self.accounts.get(destination).await?;
+            known.is_some_and(|row| reader.may_see(&row.account.owner))
+        } else {
+            reader.is_admin()
+        };
+        Ok(VisibleSides { source: true, destination })
     }
 
     /// The transactions that an account is the source or the destination of, newest first: two lists, merged. A cursor holds the
@@ -193,7 +210,13 @@ where
         };
         let more = fetched > rows.len() || outgoing.next.is_some() || incoming.next.is_some();
         let next = more.then(|| (last(true).or(places.0.clone()), last(false).or(places.1.clone())));
-        let items = rows.into_iter().map(|row| TransactionView::of(row, &reader)).collect();
+        // The reader may see this account. Whose the other one is, a list does not look up.
+        let visible = |order: &Order| VisibleSides {
+            source: reader.may_see(&order.by),
+            destination: reader.is_admin() || order.destination == account_id,
+        };
+        let items = rows.into_iter().map(|row| (visible(&row.transaction.order), row));
+        let items = items.map(|(visible, row)| TransactionView::of(row, visible)).collect();
         call.page(&keys, items, next)
     }
 
@@ -204,7 +227,9 @@ where
     /// The account, at least at `min_version` if there is such a version, where `reader` may see it.
     async fn visible(&self, reader: &Reader, id: AggregateId, min_version: Version) -> Result<AccountRow, Problem> {
         let known: Option<AccountRow> = self.accounts.get(id).await?;
-        if known.as_ref().is_some_and(|row| !reader.may_see(&row.account.owner)) {
+        if let Some(row) = known.as_ref().filter(|row| !reader.may_see(&row.account.owner)) {
+            // As many reads as for an account that does not exist: the time of the answer must not tell the two apart.
+            self.store.read(id, row.version + 1, 1).await?;
             return Err(Problem::not_found());
         }
         let row = fresh(&self.store, id, known, min_version).await?;

@@ -44,6 +44,12 @@ impl Reader {
     pub fn may_see(&self, owner: &UserId) -> bool {
         self.is_admin || self.user == *owner
     }
+
+    /// Whether the reader is an administrator, and may see everything.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
+    }
 }
 
 impl Call {

@@ -34,4 +34,5 @@ pub use operations::{OPERATIONS, Operation, no_such_route};
 pub use problem::{FieldError, PROBLEM_PAGES, Problem, ProblemPage};
 pub use views::{
     AccountEventView, AccountView, Changed, JournalView, StatementEntryView, TotalView, TotalsView, TransactionView,
+    VisibleSides,
 };

@@ -287,7 +287,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/transactions",
         id: "InitiateTransaction",
         summary: "Begins to move money from an account of the caller's to another account.",
-        description: "The money moves after the answer. Follow the transaction until its status is `completed` or `failed`.",
+        description: "The money moves after the answer. Follow the transaction until its status is `completed` or `failed`. It fails where the destination cannot receive the money.",
         scope: WRITE,
         parameters: COMMAND,
         body: Some(of::<TransactionBody>),

@@ -106,7 +106,7 @@ pub struct TransactionView {
     description: Option<Description>,
     #[schemars(extend("enum" = ["initiated", "completed", "failed"]))]
     status: &'static str,
-    /// For whom the money belongs to, only: why it did not go is nobody else's business.
+    /// Only for those whose account is the reason: a failure of the source is not shown to the owner of the destination.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<FailureView>,
     version: Version,
@@ -114,26 +114,82 @@ pub struct TransactionView {
     updated_at: Timestamp,
 }
 
+/// The accounts of a transaction that its reader may see.
+#[derive(Debug, Clone, Copy)]
+pub struct VisibleSides {
+    /// The account that the money leaves.
+    pub source: bool,
+    /// The account that it goes to.
+    pub destination: bool,
+}
+
 /// Why a transaction failed: for programs, and for people.
 #[derive(Debug, Serialize, JsonSchema)]
 struct FailureView {
     side: Side,
-    code: Refusal,
+    code: FailureCode,
     reason: String,
 }
 
+/// Why a transaction failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum FailureCode {
+    /// All that a payer learns about an account of another customer.
+    DestinationUnavailable,
+    /// The account does not exist.
+    NoSuchAccount,
+    /// The account holds another currency.
+    CurrencyMismatch,
+    /// The account has insufficient funds.
+    InsufficientFunds,
+    /// The account would hold too much. No transaction fails with this any more.
+    BalanceTooLarge,
+    /// The account is closed.
+    Closed,
+    /// The account is frozen.
+    Frozen,
+    /// Too many transactions of the account are open.
+    TooManyInFlight,
+}
+
+impl From<Refusal> for FailureCode {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoSuchAccount => Self::NoSuchAccount,
+            Refusal::CurrencyMismatch => Self::CurrencyMismatch,
+            Refusal::InsufficientFunds => Self::InsufficientFunds,
+            Refusal::BalanceTooLarge => Self::BalanceTooLarge,
+            Refusal::Closed => Self::Closed,
+            Refusal::Frozen => Self::Frozen,
+            Refusal::TooManyInFlight => Self::TooManyInFlight,
+        }
+    }
+}
+
+impl FailureView {
+    /// The failure for a reader who may see these accounts. What concerns an account that the reader may not see is one reason for
+    /// the payer, and none for the payee.
+    fn of(side: Side, refusal: Refusal, visible: VisibleSides) -> Option<Self> {
+        let code = match side {
+            Side::Source if visible.source => refusal.into(),
+            Side::Source => return None,
+            Side::Destination if visible.destination => refusal.into(),
+            Side::Destination => FailureCode::DestinationUnavailable,
+        };
+        Some(Self { side, code, reason: reason(side, code) })
+    }
+}
+
 impl TransactionView {
-    /// The transaction as `reader` may see it.
+    /// The transaction as a reader may see it who may see these of its accounts.
     #[must_use]
-    pub fn of(row: TransactionRow, reader: &Reader) -> Self {
+    pub fn of(row: TransactionRow, visible: VisibleSides) -> Self {
         let order = row.transaction.order;
         let (status, failure) = match row.transaction.outcome {
             Outcome::Initiated => ("initiated", None),
             Outcome::Completed => ("completed", None),
-            Outcome::Failed { side, reason: code } => {
-                let failure = FailureView { side, code, reason: reason(side, code) };
-                ("failed", Some(failure).filter(|_| reader.may_see(&order.by)))
-            }
+            Outcome::Failed { side, reason } => ("failed", FailureView::of(side, reason, visible)),
         };
         Self {
             id: row.transaction_id,
@@ -151,19 +207,20 @@ impl TransactionView {
     }
 }
 
-fn reason(side: Side, refusal: Refusal) -> String {
+fn reason(side: Side, code: FailureCode) -> String {
     let side = match side {
         Side::Source => "source",
         Side::Destination => "destination",
     };
-    let what = match refusal {
-        Refusal::NoSuchAccount => "does not exist",
-        Refusal::CurrencyMismatch => "holds another currency",
-        Refusal::InsufficientFunds => "has too little money",
-        Refusal::BalanceTooLarge => "would hold too much",
-        Refusal::Closed => "is closed",
-        Refusal::Frozen => "is frozen",
-        Refusal::TooManyInFlight => "has too many transactions under way",
+    let what = match code {
+        FailureCode::DestinationUnavailable => "cannot receive this money",
+        FailureCode::NoSuchAccount => "does not exist",
+        FailureCode::CurrencyMismatch => "holds another currency",
+        FailureCode::InsufficientFunds => "has too little money",
+        FailureCode::BalanceTooLarge => "would hold too much",
+        FailureCode::Closed => "is closed",
+        FailureCode::Frozen => "is frozen",
+        FailureCode::TooManyInFlight => "has too many transactions under way",
     };
     format!("The {side} account {what}.")
 }

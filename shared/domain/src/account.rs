@@ -78,6 +78,14 @@ impl Account {
     pub fn owned_by(&self, user: &UserId) -> Result<&Opened, Rejection> {
         self.opened().and_then(|opened| if opened.owner == *user { Ok(opened) } else { Err(Rejection::NoSuchAccount) })
     }
+
+    /// Refuses money that the account cannot receive.
+    pub(crate) fn ensure_can_receive(&self, amount: Amount) -> Result<(), Refusal> {
+        match self {
+            Self::Opened(opened) => opened.ensure_can_receive(amount).map_err(Refusal::from),
+            Self::NotOpened => Err(Refusal::NoSuchAccount),
+        }
+    }
 }
 
 impl Opened {

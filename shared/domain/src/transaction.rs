@@ -117,7 +117,7 @@ pub enum TransactionEvent {
 /// Why a transaction does not begin or does not end so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransactionRejection {
-    /// The source is not the caller's, or holds another currency; or the destination holds another.
+    /// The source is not the caller's, or holds another currency.
     #[error(transparent)]
     Account(#[from] Rejection),
     /// Money does not go from an account to itself.
@@ -154,18 +154,15 @@ impl Order {
             return Err(TransactionRejection::SameAccount);
         }
         let initiated = TransactionEvent::TransactionInitiated(self.clone());
-        match destination {
-            Account::Opened(destination) => {
-                destination.ensure_currency(self.amount).map_err(Rejection::from)?;
-                Ok(vec![initiated])
+        // A destination that cannot receive the money ends the transaction in the commit that begins it, whatever the reason is.
+        // Nothing outside the event tells the reasons apart then: no version, no time, and no debit that comes back. It also
+        // decides for ever about an account that does not exist: nobody can record there that it refused a credit.
+        Ok(match destination.ensure_can_receive(self.amount) {
+            Ok(()) => vec![initiated],
+            Err(reason) => {
+                vec![initiated, TransactionEvent::TransactionFailed { side: Side::Destination, reason }]
             }
-            // Nobody can credit an account that is not there, and nothing may be left behind under its id. That an account was
-            // opened never changes, so whoever finds one here will find it when the money arrives.
-            Account::NotOpened => {
-                let (side, reason) = (Side::Destination, Refusal::NoSuchAccount);
-                Ok(vec![initiated, TransactionEvent::TransactionFailed { side, reason }])
-            }
-        }
+        })
     }
 }
 

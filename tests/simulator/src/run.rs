@@ -191,8 +191,13 @@ impl Run {
         self.machine.pass(1_000);
         self.redrive();
         let is_published = self.checkpoint == self.services.shared().stream.len();
+        let next = self.requests.iter().position(|request| request.state == Progress::Waiting);
+        // The freeze comes between the beginning of the payment and its first step.
+        let is_freeze = scenario == Scenario::ReturnedPayment && next == Some(self.requests.len() - 1);
         if !self.at_work.is_empty() {
             self.advance(0);
+        } else if let Some(freeze) = next.filter(|_| is_freeze) {
+            self.send(freeze);
         } else if !is_published {
             self.begin_publishing();
         } else if !self.services.shared().taken.is_empty() {
@@ -203,11 +208,8 @@ impl Run {
             self.deliveries.reverse();
         } else if let Some(delivery) = self.deliveries.pop() {
             self.deliver(delivery);
-        } else if self.requests.iter().any(|request| request.state == Progress::Waiting) {
-            let next = self.requests.iter().position(|request| request.state == Progress::Waiting);
-            if let Some(place) = next {
-                self.send(place);
-            }
+        } else if let Some(place) = next {
+            self.send(place);
         } else {
             self.machine.pass(120_000_000);
             self.begin_sweep();

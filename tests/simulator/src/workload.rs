@@ -134,7 +134,7 @@ pub enum Scenario {
     Payment,
     /// The same, but the payment's event is lost: the sweep drives it.
     ResumedPayment,
-    /// The account that the money should come to is frozen: it goes back.
+    /// The account that the money should come to is frozen after the payment has begun: the money goes back.
     ReturnedPayment,
     /// There is no money to pay with.
     RefusedPayment,
@@ -165,7 +165,7 @@ pub fn small(machine: &Machine, scenario: Scenario) -> Vec<Request> {
     let order = Order { by: by.clone(), source: source.id, destination: destination.id, amount, description };
     let payment = Request::new(machine, AggregateId(machine.new_id()), &by, What::Pay(order), true);
     match scenario {
-        Scenario::ReturnedPayment => vec![source, destination, deposit, freeze, payment],
+        Scenario::ReturnedPayment => vec![source, destination, deposit, payment, freeze],
         Scenario::RefusedPayment => vec![source, destination, payment],
         _ => vec![source, destination, deposit, payment],
     }
