@@ -76,7 +76,7 @@ def meant_by_contract():
     """The same by the contract, for its operations."""
     contract = yaml.safe_load((REPOSITORY / "infra/openapi.yaml").read_text())
     return {
-        (method, path): operation["security"][0]["jwt"] if operation.get("security") else None
+        (method, path): [operation["x-scope"]] if operation.get("security") else None
         for path, operations in contract["paths"].items()
         for method, operation in operations.items()
         if method in METHODS
