@@ -21,5 +21,6 @@ mod read_models;
 mod request_schemas;
 mod runbook;
 mod schema_evolution;
+mod sweep;
 mod transaction;
 mod transaction_process;

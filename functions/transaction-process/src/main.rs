@@ -18,8 +18,8 @@ async fn main() -> Result<(), Error> {
     let drive = async |event: LambdaEvent<EventBridgeEvent<Value>>| {
         let deadline = eventing::deadline(event.context.deadline);
         match event.payload.source.as_str() {
-            SCHEDULE => transaction_process::sweep(&store, &System, &transactions, deadline).await,
-            _ => transaction_process::begun(&store, &System, &event.payload, deadline).await,
+            SCHEDULE => Box::pin(transaction_process::sweep(&store, &System, &transactions, deadline)).await.map(drop),
+            _ => Box::pin(transaction_process::begun(&store, &System, &event.payload, deadline)).await,
         }
     };
     run(service_fn(aws::reported(drive))).await

@@ -39,6 +39,12 @@ impl Timestamp {
         Self::from_micros(self.as_micros().saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// The instant `duration` after this one; no later than [`Timestamp::MAX`].
+    #[must_use]
+    pub fn later_by(self, duration: std::time::Duration) -> Self {
+        Self::from_micros(self.as_micros().saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// The day in UTC, as `2026-11-23`.
     #[must_use]
     pub fn day(self) -> String {

@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::{
 };
 use eventing::{CurrentTable, HistoryTable, Host, Index, Page, Place, ReadTable, Saved, System, TableError};
 
+use crate::event_store::Segment;
 use crate::item::{Item, VERSION, decode, encode, failed, saved, text, version_of};
 
 /// A table of rows as they stand: partition key `key`, one row an aggregate.
@@ -59,21 +60,16 @@ impl CurrentRows {
         Ok(found.item)
     }
 
-    /// One page of the places of an index whose attribute `by` is the row's own id: those of all rows that have the attribute.
+    /// The places of an index whose attribute `by` is the row's own id, in one segment of it. An item that is no place
+    /// is an error among them, and hides none of the others.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn scan(&self, index: &Index, after: Option<&Place>) -> Result<Page<Place, Place>, TableError> {
-        let found = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .index_name(index.name)
-            .set_exclusive_start_key(after.map(|place| self.index_key(index, &place.1, place)))
-            .send()
-            .await
-            .map_err(failed)?;
-        self.places(index, found.items.as_deref(), found.last_evaluated_key.as_ref())
+    pub async fn segment(&self, index: &Index, segment: Segment) -> Result<Vec<Result<Place, TableError>>, TableError> {
+        let scan = segment.of(self.client.scan().table_name(&self.table).index_name(index.name));
+        let pages = scan.into_paginator().items().send();
+        let items: Vec<Item> = pages.collect::<Result<_, _>>().await.map_err(failed)?;
+        Ok(items.iter().map(|key| self.place(index, key)).collect())
     }
 
     fn places(

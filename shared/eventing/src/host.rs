@@ -1,7 +1,12 @@
 //! What the mechanism needs from the machine it runs on. The only place where time passes and dice are thrown, so that a
 //! simulator can own both.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use aggregate::Timestamp;
 use uuid::Uuid;
@@ -13,6 +18,23 @@ pub trait Host: Send + Sync {
 
     /// Waits for `duration`.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Runs `work` for at most `limit`. `None` where it takes longer: then it is dropped at the await where it stands, as a function
+    /// that is killed would be.
+    fn within<T: Send>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T> + Send,
+    ) -> impl Future<Output = Option<T>> + Send {
+        async move {
+            let (mut work, mut limit) = (pin!(work), pin!(self.sleep(limit)));
+            poll_fn(|context| match work.as_mut().poll(context) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending => limit.as_mut().poll(context).map(|()| None),
+            })
+            .await
+        }
+    }
 
     /// A new UUID version 7: its text order is the order of creation on one machine, to the millisecond.
     fn new_id(&self) -> Uuid;

@@ -5,7 +5,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -210,6 +210,17 @@ impl Host for Machine {
     async fn sleep(&self, duration: Duration) {
         self.pass(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX));
         self.point().await;
+    }
+
+    /// By the clock that the scheduler moves, which may move on by a day between two points.
+    async fn within<T: Send>(&self, limit: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
+        let (until, mut work) = (self.true_time().later_by(limit), pin!(work));
+        poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if self.true_time() > until => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 
     fn new_id(&self) -> Uuid {

@@ -7,11 +7,10 @@ use std::{
 };
 
 use aggregate::{AggregateId, Envelope, Row, Version};
-use aws::{Page, Place};
 use domain::TransactionRow;
-use eventing::{JournalTable, Placing, Position, ReadTable, Saved, TableError};
+use eventing::{JournalTable, Place, Placing, Position, ReadTable, Saved, TableError};
 use ledger::Ledger;
-use transaction_process::UnderWay;
+use transaction_process::{OpenTransactions, PARTS};
 use uuid::Uuid;
 
 use crate::{
@@ -136,17 +135,17 @@ impl<R: Row + PartialEq + Debug> ReadTable<R> for Table<R> {
     }
 }
 
-impl UnderWay for Table<TransactionRow> {
-    async fn page(&self, _after: Option<&Place>) -> Result<Page<Place, Place>, TableError> {
+impl OpenTransactions for Table<TransactionRow> {
+    async fn part(&self, part: u8) -> Result<Vec<Result<Place, TableError>>, TableError> {
         self.machine.point().await;
         if self.machine.fault(Fault::LostBefore) {
             return Err(TableError::Unavailable(lost()));
         }
         // An index is eventually consistent.
-        let rows = self.rows().clone();
-        let seen = rows.into_iter().filter_map(|(id, row)| self.perhaps_stale(id, row));
+        let rows = self.rows().clone().into_iter().filter(|(id, _)| id.0.as_bytes()[0] % PARTS == part);
+        let seen = rows.filter_map(|(id, row)| self.perhaps_stale(id, row));
         let place = |row: TransactionRow| Some((row.created_at.to_string(), row.under_way?));
-        Ok(Page { rows: seen.filter_map(place).collect(), next: None })
+        Ok(seen.filter_map(place).map(Ok).collect())
     }
 }
 
