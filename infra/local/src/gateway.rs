@@ -1,7 +1,7 @@
 //! API Gateway: an HTTP API in front of the functions.
 //!
-//! Promises: routes, payloads (format 2.0), limits and its own answers are those of an HTTP API. Listens on loopback
-//! only. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks (see `identity`),
+//! Promises: routes, payloads (format 2.0), limits and its own answers are those of an HTTP API. No web page but
+//! those of the template's origins gets an answer, and those only from the API itself. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks (see `identity`),
 //! `/_local/environment` with the variables that lead AWS's tools here, `/_local/permissions` with what functions may do and have done,
 //! and, where there is a contract, `/openapi.json` and `/` with a page that shows it.
 

@@ -1,7 +1,8 @@
 //! Who is who on this machine: the issuer of the tokens that the API's authorizer trusts.
 //!
 //! Promises: the key that signs them never leaves the data folder, so a token of this machine is worth nothing elsewhere, and
-//! the template's real issuer is not asked. Whoever reaches the API's port may have any token: this is for trying things.
+//! the template's real issuer is not asked. Every program on this machine may have any token, for trying things; a web page
+//! may have none (`listener`).
 
 use std::{
     fs::{self, OpenOptions},

@@ -10,6 +10,8 @@ use clap::Parser;
 #[command(
     name = "local",
     after_help = "Ctrl-C stops everything. Data stays in the data folder for the next run.\n\n\
+        Everything listens on loopback and answers only requests to 127.0.0.1, localhost or [::1]. Web pages reach nothing but the\n\
+        API, from the origins of the template's CorsConfiguration. Other users of this machine can reach the ports, not the files.\n\n\
         Retries are quicker than on AWS, so that one can watch them: a function that fails on an event is tried again after\n\
         1 s and 2 s (AWS: 1 min and 2 min), one that fails on a batch of a stream after 0.1 s and then ever longer, up to 5 s."
 )]

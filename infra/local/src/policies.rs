@@ -2,8 +2,8 @@
 //!
 //! Promises: a request of a function reaches a service only if its role allows everything in it and no policy of a resource denies
 //! any of it, as IAM decides that; what is refused is refused as AWS refuses it, and said on the console. A key id names
-//! the caller and nothing proves it: that keeps code honest, not people. Whoever is no function of the template, the operator for one,
-//! may do all that is not denied to everybody.
+//! the caller and nothing proves it: that keeps code honest, not the user, and `listener` keeps web pages out. Whoever is no
+//! function of the template, the operator for one, may do all that is not denied to everybody.
 
 mod partiql;
 mod requests;
