@@ -11,6 +11,7 @@ mod event_schemas;
 mod golden_commands;
 mod golden_events;
 mod http;
+mod instants;
 mod mechanism;
 mod patterns;
 mod privacy;

@@ -28,7 +28,6 @@ mod totals;
 
 use std::process::ExitCode;
 
-use aggregate::Timestamp;
 use clap::{Parser, Subcommand};
 use connection::Names;
 use report::{Model, Report};
@@ -177,9 +176,4 @@ impl Options {
             _ => println!("{words}"),
         }
     }
-}
-
-/// An instant of the command line.
-fn instant(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "an instant looks like 2026-11-23T09:30:00Z".to_owned())
 }

@@ -12,7 +12,6 @@ use crate::{
     Error, Scan, Verdict,
     connection::explained,
     histories::{self, History},
-    instant,
 };
 
 /// Which events: those of one aggregate, or those of a time.
@@ -23,10 +22,10 @@ pub struct Which {
     #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to"])]
     aggregate: Option<Uuid>,
     /// All events that were decided at this time or later.
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT")]
     from: Option<Timestamp>,
     /// And before this time.
-    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "from")]
+    #[arg(long, value_name = "INSTANT", requires = "from")]
     to: Option<Timestamp>,
 }
 

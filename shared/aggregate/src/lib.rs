@@ -13,7 +13,7 @@ mod timestamp;
 pub use envelope::{Envelope, Metadata, Unreadable};
 pub use ids::{AggregateId, CommandId, CorrelationId, UserId, Version};
 pub use text::{Alphabet, InvalidText, TextRule};
-pub use timestamp::Timestamp;
+pub use timestamp::{InvalidTimestamp, Timestamp};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;

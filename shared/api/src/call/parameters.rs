@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use aggregate::{Alphabet, TextRule, Timestamp, Version};
+use aggregate::{Alphabet, InvalidTimestamp, TextRule, Timestamp, Version};
 use lambda_http::RequestExt as _;
 use serde::de::DeserializeOwned;
 
@@ -79,8 +79,8 @@ impl Call {
     /// When it is not of the form of RFC 3339.
     pub fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.query(name) else { return Ok(None) };
-        let must = "must be an instant by RFC 3339, such as 2026-11-23T09:30:00Z";
-        text.parse().map(Some).map_err(|_| invalid_parameter(name, must))
+        let invalid = |error: InvalidTimestamp| invalid_parameter(name, &error.to_string());
+        text.parse().map(Some).map_err(invalid)
     }
 
     /// The type of events wanted, from `type`.
