@@ -129,21 +129,24 @@ async fn money_that_another_system_brings_arrives_once_and_the_answer_is_on_the_
     payments.ask(&request("frozen", &account, "1")).await;
     payments.ask(&request("nobody", "00000000-0000-4000-8000-000000000000", "1")).await;
     payments.ask(&request("malformed", &account, "1,00")).await;
-    let mut refused: Vec<(String, String)> = payments
+    let mut refused: Vec<(String, String, bool)> = payments
         .answers(3)
         .into_iter()
         .map(|(request_id, kind, detail)| {
             assert_eq!(kind, "DepositRequestRefused");
-            (request_id, detail["problem"]["type"].as_str().unwrap().to_owned())
+            let problem = detail["problem"]["type"].as_str().unwrap().to_owned();
+            (request_id, problem, detail["final"].as_bool().unwrap())
         })
         .collect();
     refused.sort();
     let expected = [
-        ("frozen", "/problems/account-frozen"),
-        ("malformed", "/problems/invalid-request"),
-        ("nobody", "/problems/not-found"),
+        ("frozen", "/problems/account-frozen", true),
+        ("malformed", "/problems/invalid-request", false),
+        ("nobody", "/problems/not-found", false),
     ];
-    assert_eq!(refused, expected.map(|(request_id, problem)| (request_id.to_owned(), problem.to_owned())));
+    let expected =
+        expected.map(|(request_id, problem, is_final)| (request_id.to_owned(), problem.to_owned(), is_final));
+    assert_eq!(refused, expected);
 
     // What has no name cannot be answered.
     payments.ask(&json!({ "amount": "1" })).await;

@@ -93,11 +93,26 @@ impl Bank {
         detail["version"].as_u64().unwrap()
     }
 
-    /// The last part of the type of the problem that it was refused with.
-    async fn refused(&self, event: &Value) -> String {
+    /// The last part of the type of the problem that it was refused with, and whether that is final.
+    async fn refused(&self, event: &Value) -> (String, bool) {
         let (kind, detail) = self.answered(event).await;
         assert_eq!(kind, "DepositRequestRefused");
-        detail["problem"]["type"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+        let problem = detail["problem"]["type"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        (problem, detail["final"].as_bool().unwrap())
+    }
+
+    /// The problem of a refusal that is recorded.
+    async fn refused_for_ever(&self, event: &Value) -> String {
+        let (problem, is_final) = self.refused(event).await;
+        assert!(is_final, "{problem}");
+        problem
+    }
+
+    /// The problem of a refusal that decides nothing.
+    async fn refused_for_now(&self, event: &Value) -> String {
+        let (problem, is_final) = self.refused(event).await;
+        assert!(!is_final, "{problem}");
+        problem
     }
 
     async fn history(&self) -> Vec<Envelope> {
@@ -153,15 +168,18 @@ async fn a_refusal_is_answered_and_stays_whatever_becomes_possible() {
     let bank = Bank::open().await;
     bank.tell(AccountCommand::FreezeAccount).await;
     let event = bank.request("r", json!({}));
-    assert_eq!(bank.refused(&event).await, "account-frozen");
+    assert_eq!(bank.refused_for_ever(&event).await, "account-frozen");
     bank.tell(AccountCommand::UnfreezeAccount).await;
     // Who was told that it is refused may have paid the money back by now.
-    assert_eq!(bank.refused(&event).await, "account-frozen");
-    assert_eq!(bank.refused(&bank.request("dollars", json!({ "currency": "USD" }))).await, "currency-mismatch");
+    assert_eq!(bank.refused_for_ever(&event).await, "account-frozen");
+    assert_eq!(
+        bank.refused_for_ever(&bank.request("dollars", json!({ "currency": "USD" }))).await,
+        "currency-mismatch"
+    );
     assert_eq!(bank.accepted(&bank.request("r2", json!({}))).await, 6);
     bank.tell(AccountCommand::WithdrawMoney { by: owner(), amount: eur(1234), description: None }).await;
     bank.tell(AccountCommand::CloseAccount { by: owner() }).await;
-    assert_eq!(bank.refused(&bank.request("late", json!({}))).await, "account-closed");
+    assert_eq!(bank.refused_for_ever(&bank.request("late", json!({}))).await, "account-closed");
     assert_eq!(bank.accepted(&bank.request("r2", json!({}))).await, 6, "the answer of before");
 }
 
@@ -182,16 +200,30 @@ async fn what_is_not_there_or_anothers_or_no_account_is_one_answer_and_records_n
     for fields in
         [json!({ "account_id": Uuid::nil() }), json!({ "owner": "mallory" }), json!({ "account_id": transaction })]
     {
-        assert_eq!(bank.refused(&bank.request("r", fields.clone())).await, "not-found", "{fields}");
+        assert_eq!(bank.refused_for_now(&bank.request("r", fields.clone())).await, "not-found", "{fields}");
     }
     assert_eq!(bank.accepted(&bank.request("r", json!({}))).await, 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_final_says_so_for_the_account_may_be_opened_later() {
+    let bank = Bank::open().await;
+    // Its id follows from its owner's key, so another system may know it before it is there.
+    let account = AggregateId(Uuid::now_v7());
+    let event = bank.request("r", json!({ "account_id": account }));
+    assert_eq!(bank.refused_for_now(&event).await, "not-found");
+    let AccountEvent::AccountCreated { owner, currency } = opened() else { unreachable!() };
+    let open = command(account, AccountCommand::CreateAccount { owner, currency }, None);
+    execute::<Account>(&bank.store, &StillHost::default(), &open).await.unwrap();
+    assert_eq!(bank.accepted(&event).await, 2);
+    assert_eq!(bank.accepted(&event).await, 2);
 }
 
 #[tokio::test]
 async fn one_name_for_two_requests_is_refused() {
     let bank = Bank::open().await;
     assert_eq!(bank.accepted(&bank.request("r", json!({ "amount": "12.50" }))).await, 2);
-    assert_eq!(bank.refused(&bank.request("r", json!({ "amount": "12.51" }))).await, "idempotency-key-reused");
+    assert_eq!(bank.refused_for_now(&bank.request("r", json!({ "amount": "12.51" }))).await, "idempotency-key-reused");
     // The same amount, written otherwise, is the same request.
     assert_eq!(bank.accepted(&bank.request("r", json!({ "amount": "12.5" }))).await, 2);
 }
@@ -206,7 +238,7 @@ async fn every_mistake_in_a_request_is_told_to_its_sender() {
     let pointers: Vec<&str> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
     assert_eq!(pointers, ["/account_id", "/owner", "/amount", "/description"]);
     for bad in [json!({ "amount": 12.34 }), json!({ "owner": null }), json!({ "currency": "euro" })] {
-        assert_eq!(bank.refused(&bank.request("r", bad.clone())).await, "invalid-request", "{bad}");
+        assert_eq!(bank.refused_for_now(&bank.request("r", bad.clone())).await, "invalid-request", "{bad}");
     }
     // Fields that are not known are for somebody else.
     assert_eq!(bank.accepted(&bank.request("r", json!({ "purpose": "rent" }))).await, 2);
@@ -246,7 +278,7 @@ async fn an_outcome_that_is_not_known_fails_and_is_settled_by_the_next_try() {
             assert!(matches!(bank.take(&event).await, Err(HandleError::Execute(_))));
             assert!(bank.bus.taken.lock().unwrap().is_empty(), "nothing is answered that is not known");
             if frozen {
-                assert_eq!(bank.refused(&event).await, "account-frozen");
+                assert_eq!(bank.refused_for_ever(&event).await, "account-frozen");
             } else {
                 assert_eq!(bank.accepted(&event).await, 2);
             }

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs};
 use aggregate::{AggregateId, Envelope, Event};
 use domain::{AccountEvent, Amount, Currency, Description, Leg, Order, Refusal, Side, TransactionEvent};
 use eventing::RecordedEvent;
+use serde_json::json;
 use tests::{StillHost, owner, repository};
 use uuid::Uuid;
 
@@ -80,7 +81,17 @@ fn a_newer_version_and_an_unknown_type_are_unreadable_not_misread() {
     assert!(newer.decode::<AccountEvent>().unwrap_err().to_string().contains("schema versions 1 to 1"));
     let unknown = Envelope { event_type: "MoneyBurnt".to_owned(), ..envelope.clone() };
     assert!(unknown.decode::<AccountEvent>().is_err());
-    let damaged = Envelope { data: serde_json::json!({ "amount": "secret-canary" }), ..envelope };
-    let said = damaged.decode::<AccountEvent>().unwrap_err().to_string();
-    assert!(!said.contains("secret-canary"), "{said}");
+    let refused = self::envelope("DebitRefused.v1.json");
+    let transaction = &refused.data["transaction_id"];
+    for (envelope, data, place) in [
+        (&envelope, json!({ "amount": "secret-canary" }), "`data.amount`"),
+        (&envelope, json!({ "amount": { "minor": 1, "currency": "secret-canary" } }), "`data.amount.currency`"),
+        (&envelope, json!({ "amount": { "currency": "EUR" } }), "`data.amount`"),
+        (&envelope, json!("secret-canary"), "`data`"),
+        (&refused, json!({ "transaction_id": "secret-canary", "reason": "closed" }), "`data.transaction_id`"),
+        (&refused, json!({ "transaction_id": transaction, "reason": "secret-canary" }), "`data.reason`"),
+    ] {
+        let said = Envelope { data, ..envelope.clone() }.decode::<AccountEvent>().unwrap_err().reason;
+        assert_eq!(said, format!("{place} has another form, or lacks a field"));
+    }
 }

@@ -23,7 +23,7 @@ pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request)
                 administrate(store, host, &call, || Ok(AccountCommand::UnfreezeAccount)).await
             }
             "PUT /accounts/{id}/overdraft-limit" => {
-                administrate(store, host, &call, || call.body::<OverdraftLimitBody>()?.command()).await
+                administrate(store, host, &call, || call.body().map(OverdraftLimitBody::command)).await
             }
             _ => Err(api::no_such_route(call.method_and_path().1)),
         }
@@ -33,7 +33,7 @@ pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request)
 
 async fn create(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
     let metadata = call.metadata()?;
-    let body = call.body::<CreateAccountBody>()?.command(metadata.user_id.clone())?;
+    let body = call.body::<CreateAccountBody>()?.command(metadata.user_id.clone());
     let id = Call::new_id::<Account>(&metadata, host);
     let executed = execute::<Account>(store, host, &call.command(id, body, metadata)?).await?;
     call.created(StatusCode::CREATED, "/accounts", id, &executed)
@@ -41,14 +41,14 @@ async fn create(store: &impl EventStore, host: &impl Host, call: &Call) -> Resul
 
 async fn deposit(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
     let metadata = call.metadata()?;
-    let (amount, description) = call.body::<MoneyBody>()?.parse()?;
+    let MoneyBody { amount, description, .. } = call.body()?;
     let body = AccountCommand::DepositMoney { by: metadata.user_id.clone(), amount, description };
     change(store, host, call, metadata, body).await
 }
 
 async fn withdraw(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
     let metadata = call.metadata()?;
-    let (amount, description) = call.body::<MoneyBody>()?.parse()?;
+    let MoneyBody { amount, description, .. } = call.body()?;
     let body = AccountCommand::WithdrawMoney { by: metadata.user_id.clone(), amount, description };
     change(store, host, call, metadata, body).await
 }

@@ -1,16 +1,14 @@
 //! From an event of another system to a command, and from its outcome to an answer on the bus.
 //!
-//! Promises: a request has one effect and, once an account has decided on it, one answer, however often it comes: its command id
-//! follows from the sender's `source` and `request_id`, and accounts record refusals as well. Whoever asks is answered: a "no" is
-//! an answer and never a failure. What cannot be answered for want of a `request_id` is told to the dead letters. Only
+//! Promises: a request has one effect and one final answer, however often it comes: its command id follows from the sender's `source`
+//! and `request_id`, and accounts record refusals as well. A refusal that no account recorded (there is none, or the request is
+//! malformed) says that it is not final. Whoever asks is answered: a "no" is an answer and never a failure. What cannot be answered for want of a `request_id` is told to the dead letters. Only
 //! what may still succeed fails the invocation, so that it comes again and is parked in the end.
 //!
 //! It never asks who may: whoever the bus lets in with this `source` (template.yaml, `FromOtherAccounts`).
 
 use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, Version};
-use api::{
-    Asked, Deposit, DepositRequestAccepted, DepositRequestRefused, DepositRequested, NoRequestId, Problem, RequestId,
-};
+use api::{Asked, DepositRequestAccepted, DepositRequestRefused, DepositRequested, NoRequestId, Problem, RequestId};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use domain::{Account, AccountCommand, AccountEvent, Rejection};
 use eventing::{Bus, Command, Entry, EventStore, ExecuteError, ExpectedVersion, Host, ReadError, execute, publish};
@@ -63,8 +61,15 @@ pub async fn handle(
     Ok(())
 }
 
-/// The money is in the account, with the version since then; or the bank's "no".
-type Outcome = Result<(AggregateId, Version), Problem>;
+/// The outcome of a request.
+enum Outcome {
+    /// The money is in the account, with the version since then.
+    Accepted { account_id: AggregateId, version: Version },
+    /// The account has recorded that it does not take the money.
+    Refused(Problem),
+    /// The bank's "no", of which nothing is recorded: the next time the answer may be another.
+    Undecided(Problem),
+}
 
 async fn decide(
     store: &impl EventStore,
@@ -73,9 +78,9 @@ async fn decide(
     detail: &Value,
     deadline: Timestamp,
 ) -> Result<Outcome, HandleError> {
-    let Deposit { account_id, owner, amount, description } = match DepositRequested::parse(detail) {
+    let DepositRequested { account_id, owner, amount, description, .. } = match DepositRequested::parse(detail) {
         Ok(deposit) => deposit,
-        Err(problem) => return Ok(Err(problem)),
+        Err(problem) => return Ok(Outcome::Undecided(problem)),
     };
     let metadata = Metadata {
         user_id: owner.clone(),
@@ -88,12 +93,13 @@ async fn decide(
         Command { aggregate_id: account_id, body, metadata, expected_version: ExpectedVersion::Any, deadline };
     Ok(match execute::<Account>(store, host, &command).await {
         Ok(executed) => match executed.events.iter().find_map(AccountEvent::refusal) {
-            Some(refusal) => Err(refusal.into()),
-            None => Ok((account_id, executed.version)),
+            Some(refusal) => Outcome::Refused(refusal.into()),
+            None => Outcome::Accepted { account_id, version: executed.version },
         },
-        Err(ExecuteError::Rejected(rejection)) => Err(rejection.into()),
-        Err(ExecuteError::CommandIdReused) => Err(Problem::request_id_reused()),
-        Err(ExecuteError::Read(ReadError::AnotherType)) => Err(Problem::not_found()),
+        Err(ExecuteError::Rejected(rejection)) => Outcome::Undecided(rejection.into()),
+        // The request that had the name first may have moved money.
+        Err(ExecuteError::CommandIdReused) => Outcome::Undecided(Problem::request_id_reused()),
+        Err(ExecuteError::Read(ReadError::AnotherType)) => Outcome::Undecided(Problem::not_found()),
         Err(
             error @ (ExecuteError::VersionMismatch { .. }
             | ExecuteError::Busy
@@ -106,16 +112,16 @@ async fn decide(
 }
 
 fn answer(host: &impl Host, asked: Asked, outcome: Outcome) -> Result<Entry, serde_json::Error> {
-    match outcome {
-        Ok((account_id, version)) => {
+    let (problem, is_final) = match outcome {
+        Outcome::Accepted { account_id, version } => {
             let accepted = DepositRequestAccepted { asked, account_id, version };
-            Entry::new(SOURCE, DepositRequestAccepted::TYPE, host.now(), &accepted)
+            return Entry::new(SOURCE, DepositRequestAccepted::TYPE, host.now(), &accepted);
         }
-        Err(problem) => {
-            let refused = DepositRequestRefused { asked, problem: problem.to_value()? };
-            Entry::new(SOURCE, DepositRequestRefused::TYPE, host.now(), &refused)
-        }
-    }
+        Outcome::Refused(problem) => (problem, true),
+        Outcome::Undecided(problem) => (problem, false),
+    };
+    let refused = DepositRequestRefused { asked, is_final, problem: problem.to_value()? };
+    Entry::new(SOURCE, DepositRequestRefused::TYPE, host.now(), &refused)
 }
 
 /// The report of a request that nobody can be answered about. The event's id leads its sender to it; what is in it may be a

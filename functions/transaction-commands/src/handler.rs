@@ -22,7 +22,7 @@ pub async fn handle(store: &impl EventStore, host: &impl Host, request: Request)
 
 async fn initiate(store: &impl EventStore, host: &impl Host, call: &Call) -> Result<Response, Problem> {
     let metadata = call.metadata()?;
-    let order = call.body::<TransactionBody>()?.order(metadata.user_id.clone())?;
+    let order = call.body::<TransactionBody>()?.order(metadata.user_id.clone());
     let source = account(store, order.source).await?;
     let destination = account(store, order.destination).await?;
     let id = Call::new_id::<Transaction>(&metadata, host);

@@ -95,12 +95,15 @@ fn today<E: Event>(event_type: &str, schema_version: u32, newest: u32, data: Val
     let data = E::upcast(event_type, schema_version, data)?;
     // The type first: serde would set aside data of a type that it does not know yet.
     let tagged = [("event_type", Value::from(event_type)), ("data", data)];
-    E::deserialize(MapDeserializer::new(tagged.into_iter())).map_err(|error| redacted(&error))
+    let data = MapDeserializer::<_, serde_json::Error>::new(tagged.into_iter());
+    serde_path_to_error::deserialize(data).map_err(|error| wrong_at(error.path()))
 }
 
-/// Serde's message quotes the offending value between `"` or after `invalid`; only the kind of mistake may reach a log.
-fn redacted(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let names_only = text.starts_with("missing field") || text.starts_with("unknown ");
-    if names_only { text } else { "the data has another form".to_owned() }
+/// The place of a mistake, by the names of fields. The message of `serde_json` is left out: it quotes the value, which may be
+/// personal, and this goes to logs and dead letters.
+fn wrong_at(path: &serde_path_to_error::Path) -> String {
+    match path.to_string().as_str() {
+        "event_type" => "this code does not know the type".to_owned(),
+        path => format!("`{path}` has another form, or lacks a field"),
+    }
 }

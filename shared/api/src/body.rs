@@ -1,43 +1,59 @@
 //! Request bodies.
 
+mod fields;
+
 use std::collections::BTreeMap;
 
-use aggregate::UserId;
+use aggregate::{AggregateId, UserId};
 use domain::{AccountCommand, Amount, Currency, Description, InvalidAmount, Order};
 use lambda_http::{Body, http::HeaderValue};
 use schemars::{JsonSchema, Schema};
-use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{
-    FieldError, Problem,
-    id::{self, UUID},
-};
+pub use fields::{Fields, FromFields};
+
+use crate::{Problem, id::UUID};
 
 /// The largest body of the API is a few hundred bytes.
 const BODY_BYTES_MAX: usize = 8 * 1024;
 
 /// `POST /accounts`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[schemars(transform = a_current_currency)]
 pub struct CreateAccountBody {
     /// The ISO 4217 code of a currency in use.
-    currency: String,
+    #[schemars(with = "String")]
+    currency: Currency,
+}
+
+impl FromFields for CreateAccountBody {
+    fn from_fields(fields: &mut Fields) -> Option<Self> {
+        Some(Self { currency: fields.take("currency", Currency::from_code)? })
+    }
 }
 
 /// `POST /accounts/{id}/deposits` and `.../withdrawals`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[schemars(transform = an_amount)]
 pub struct MoneyBody {
     /// Decimal text with at most the decimals of the currency.
-    amount: String,
+    #[schemars(with = "String")]
+    pub amount: Amount,
     /// The account's.
-    currency: String,
+    #[schemars(with = "String", rename = "currency")]
+    _currency: Currency,
     /// Shown beside the movement to whom it concerns.
     #[schemars(with = "Option<DescriptionText>")]
-    description: Option<String>,
+    pub description: Option<Description>,
+}
+
+impl FromFields for MoneyBody {
+    fn from_fields(fields: &mut Fields) -> Option<Self> {
+        let (amount, description) = (fields.take_amount(), fields.take_description());
+        amount.map(|amount| Self { amount, _currency: amount.currency(), description })
+    }
 }
 
 /// A new description: one line in any script, with something visible and nothing hidden. A schema only.
@@ -53,114 +69,81 @@ pub(crate) struct DescriptionText(
 
 impl CreateAccountBody {
     /// The command to open an account for `owner`.
-    ///
-    /// # Errors
-    /// When the currency is none.
-    pub fn command(self, owner: UserId) -> Result<AccountCommand, Problem> {
-        let currency = currency(&self.currency).map_err(|error| Problem::invalid_request(&[error]))?;
-        Ok(AccountCommand::CreateAccount { owner, currency })
-    }
-}
-
-impl MoneyBody {
-    /// The money and the text, each in its type; every mistake is listed, not only the first.
-    ///
-    /// # Errors
-    /// When a field is not of its form.
-    pub fn parse(self) -> Result<(Amount, Option<Description>), Problem> {
-        money(&self.amount, &self.currency, self.description).map_err(|errors| Problem::invalid_request(&errors))
+    #[must_use]
+    pub fn command(self, owner: UserId) -> AccountCommand {
+        AccountCommand::CreateAccount { owner, currency: self.currency }
     }
 }
 
 /// `PUT /accounts/{id}/overdraft-limit`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[schemars(transform = an_amount_or_zero)]
 pub struct OverdraftLimitBody {
     /// Decimal text with at most the decimals of the currency; zero for none.
-    amount: String,
+    #[schemars(with = "String", rename = "amount")]
+    limit: Option<Amount>,
     /// The account's.
-    currency: String,
+    #[schemars(with = "String", rename = "currency")]
+    _currency: Currency,
+}
+
+impl FromFields for OverdraftLimitBody {
+    fn from_fields(fields: &mut Fields) -> Option<Self> {
+        let (limit, currency) = fields.take_amount_by(|text, currency| match Amount::parse(text, currency) {
+            Err(InvalidAmount::Zero) => Ok((None, currency)),
+            amount => amount.map(|amount| (Some(amount), currency)),
+        })?;
+        Some(Self { limit, _currency: currency })
+    }
 }
 
 impl OverdraftLimitBody {
     /// The command to set the limit; zero is none.
-    ///
-    /// # Errors
-    /// When a field is not of its form.
-    pub fn command(self) -> Result<AccountCommand, Problem> {
-        let limit = currency(&self.currency).and_then(|currency| match Amount::parse(&self.amount, currency) {
-            Ok(limit) => Ok(Some(limit)),
-            Err(InvalidAmount::Zero) => Ok(None),
-            Err(error) => Err(FieldError::field("amount", &error)),
-        });
-        let limit = limit.map_err(|error| Problem::invalid_request(&[error]))?;
-        Ok(AccountCommand::SetOverdraftLimit { limit })
+    #[must_use]
+    pub fn command(self) -> AccountCommand {
+        AccountCommand::SetOverdraftLimit { limit: self.limit }
     }
 }
 
 /// `POST /transactions`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[schemars(transform = an_amount)]
 pub struct TransactionBody {
     /// An account of the caller's.
-    #[schemars(extend("pattern" = UUID, "format" = "uuid"))]
-    from: String,
+    #[schemars(with = "String", extend("pattern" = UUID, "format" = "uuid"))]
+    from: AggregateId,
     /// Any account.
-    #[schemars(extend("pattern" = UUID, "format" = "uuid"))]
-    to: String,
+    #[schemars(with = "String", extend("pattern" = UUID, "format" = "uuid"))]
+    to: AggregateId,
     /// Decimal text with at most the decimals of the currency.
-    amount: String,
+    #[schemars(with = "String")]
+    amount: Amount,
     /// That of both accounts.
-    currency: String,
+    #[schemars(with = "String", rename = "currency")]
+    _currency: Currency,
     /// Shown beside the movement to both owners.
     #[schemars(with = "Option<DescriptionText>")]
-    description: Option<String>,
+    description: Option<Description>,
+}
+
+impl FromFields for TransactionBody {
+    fn from_fields(fields: &mut Fields) -> Option<Self> {
+        let (from, to) = (fields.take_account("from"), fields.take_account("to"));
+        let (amount, description) = (fields.take_amount(), fields.take_description());
+        let (from, to, amount) = (from?, to?, amount?);
+        Some(Self { from, to, amount, _currency: amount.currency(), description })
+    }
 }
 
 impl TransactionBody {
-    /// What `by` wants to happen; every mistake is listed, not only the first.
-    ///
-    /// # Errors
-    /// When a field is not of its form.
-    pub fn order(self, by: UserId) -> Result<Order, Problem> {
-        let id = |name: &str, text: &str| {
-            let must = "must be the id of an account: a UUID of 36 characters";
-            id::parse(text).ok_or_else(|| FieldError::field(name, &must))
-        };
-        let (source, destination) = (id("from", &self.from), id("to", &self.to));
-        let money = money(&self.amount, &self.currency, self.description);
-        match (source, destination, money) {
-            (Ok(source), Ok(destination), Ok((amount, description))) => {
-                Ok(Order { by, source, destination, amount, description })
-            }
-            (source, destination, money) => {
-                let ids = source.err().into_iter().chain(destination.err());
-                let errors: Vec<FieldError> = ids.chain(money.err().unwrap_or_default()).collect();
-                Err(Problem::invalid_request(&errors))
-            }
-        }
+    /// The order that `by` gives.
+    #[must_use]
+    pub fn order(self, by: UserId) -> Order {
+        let Self { from, to, amount, description, .. } = self;
+        Order { by, source: from, destination: to, amount, description }
     }
-}
-
-/// The money and the text, each in its type, or every mistake.
-pub(crate) fn money(
-    amount: &str,
-    code: &str,
-    description: Option<String>,
-) -> Result<(Amount, Option<Description>), Vec<FieldError>> {
-    let amount = currency(code)
-        .and_then(|currency| Amount::parse(amount, currency).map_err(|error| FieldError::field("amount", &error)));
-    let description = description.map(Description::try_from).transpose();
-    match (amount, description.map_err(|error| FieldError::field("description", &error))) {
-        (Ok(amount), Ok(description)) => Ok((amount, description)),
-        (amount, description) => Err(amount.err().into_iter().chain(description.err()).collect()),
-    }
-}
-
-fn currency(code: &str) -> Result<Currency, FieldError> {
-    Currency::from_code(code).map_err(|error| FieldError::field("currency", &error))
 }
 
 /// Lists in a schema the currencies in which accounts can be opened.
@@ -233,7 +216,7 @@ fn amount_pattern(decimals: u32, with_zero: bool) -> String {
 }
 
 /// Reads a JSON body.
-pub(crate) fn parse<T: DeserializeOwned>(content_type: Option<&HeaderValue>, body: &Body) -> Result<T, Problem> {
+pub(crate) fn parse<T: FromFields>(content_type: Option<&HeaderValue>, body: &Body) -> Result<T, Problem> {
     let declared = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
@@ -243,32 +226,5 @@ pub(crate) fn parse<T: DeserializeOwned>(content_type: Option<&HeaderValue>, bod
     if bytes.len() > BODY_BYTES_MAX {
         return Err(Problem::body_too_large(BODY_BYTES_MAX));
     }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
-    json.end().map_err(|_| Problem::malformed_json("Something follows the JSON object: send the object alone."))?;
-    Ok(value)
-}
-
-/// What serde says, in words for a client and without quoting what was sent.
-pub(crate) fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    if !error.inner().is_data() {
-        return Problem::malformed_json(&format!("It stops being JSON at column {}.", error.inner().column()));
-    }
-    let message = error.inner().to_string();
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    let quoted = || message.split('`').nth(1).unwrap_or_default().to_owned();
-    let (field, detail) = if message.starts_with("unknown field") {
-        (quoted(), "is not a field of this request: leave it out".to_owned())
-    } else if message.starts_with("missing field") {
-        (quoted(), "is missing".to_owned())
-    } else if message.starts_with("duplicate field") {
-        (quoted(), "must be there only once".to_owned())
-    } else {
-        let expected = message.rsplit_once("expected ").map_or("of another form", |(_, expected)| expected);
-        let expected = if expected.starts_with("struct") { "a JSON object" } else { expected };
-        (error.path().to_string(), format!("must be {expected}"))
-    };
-    let root = field == "." || field.is_empty();
-    let error = FieldError::field(&field, &detail);
-    Problem::invalid_request(&[if root { FieldError { pointer: Some(String::new()), ..error } } else { error }])
+    Fields::read(bytes)?.into_request()
 }

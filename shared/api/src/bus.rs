@@ -1,15 +1,15 @@
 //! What other systems ask for on the bus, and what they are answered there.
 
 use aggregate::{AggregateId, Alphabet, InvalidText, TextRule, UserId, Version};
-use domain::{Amount, Description};
+use domain::{Amount, Currency, Description};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    FieldError, Problem,
-    body::{DescriptionText, an_amount, explain, money},
-    id::{self, UUID},
+    Problem,
+    body::{DescriptionText, Fields, FromFields, an_amount},
+    id::UUID,
 };
 
 /// What another system calls its request. A repetition has the same one, whoever repeats it: a producer that puts its event
@@ -45,40 +45,36 @@ impl RequestId {
 }
 
 /// The detail of `DepositRequested`: money that another system brings. Fields that it has beside these are not looked at.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Clone, JsonSchema)]
 #[schemars(transform = an_amount)]
 pub struct DepositRequested {
     /// The sender's own name for the request, the same in every repetition. Together with the event's `source` and the account, it
     /// has one effect, for ever.
-    #[serde(rename = "request_id")]
-    #[schemars(with = "RequestId")]
-    _request_id: String,
+    #[schemars(with = "RequestId", rename = "request_id")]
+    _request_id: (),
     /// Where the money goes.
-    #[schemars(extend("pattern" = UUID, "format" = "uuid"))]
-    account_id: String,
+    #[schemars(with = "String", extend("pattern" = UUID, "format" = "uuid"))]
+    pub account_id: AggregateId,
     /// Whose account that is; another's is refused, as in the API.
-    #[schemars(with = "UserId")]
-    owner: String,
+    pub owner: UserId,
     /// Decimal text with at most the decimals of the currency.
-    amount: String,
+    #[schemars(with = "String")]
+    pub amount: Amount,
     /// The account's.
-    currency: String,
+    #[schemars(with = "String", rename = "currency")]
+    _currency: Currency,
     /// What the owner reads beside it.
     #[schemars(with = "Option<DescriptionText>")]
-    description: Option<String>,
+    pub description: Option<Description>,
 }
 
-/// A request for a deposit, each part in its type.
-#[derive(Debug, Clone)]
-pub struct Deposit {
-    /// Where the money goes.
-    pub account_id: AggregateId,
-    /// Whose account it must be.
-    pub owner: UserId,
-    /// How much.
-    pub amount: Amount,
-    /// What the owner reads beside it.
-    pub description: Option<Description>,
+impl FromFields for DepositRequested {
+    fn from_fields(fields: &mut Fields) -> Option<Self> {
+        let (account_id, owner) = (fields.take_account("account_id"), fields.take("owner", |text| UserId::new(text)));
+        let (amount, description) = (fields.take_amount(), fields.take_description());
+        let (account_id, owner, amount) = (account_id?, owner?, amount?);
+        Some(Self { _request_id: (), account_id, owner, amount, _currency: amount.currency(), description })
+    }
 }
 
 impl DepositRequested {
@@ -89,21 +85,8 @@ impl DepositRequested {
     ///
     /// # Errors
     /// When it is not of this form.
-    pub fn parse(detail: &Value) -> Result<Deposit, Problem> {
-        let asked: Self = serde_path_to_error::deserialize(detail).map_err(|error| explain(&error))?;
-        let must = "must be the id of an account: a UUID of 36 characters";
-        let account_id = id::parse(&asked.account_id).ok_or_else(|| FieldError::field("account_id", &must));
-        let owner = UserId::new(asked.owner).map_err(|error| FieldError::field("owner", &error));
-        let money = money(&asked.amount, &asked.currency, asked.description);
-        match (account_id, owner, money) {
-            (Ok(account_id), Ok(owner), Ok((amount, description))) => {
-                Ok(Deposit { account_id, owner, amount, description })
-            }
-            (account_id, owner, money) => {
-                let errors = account_id.err().into_iter().chain(owner.err()).chain(money.err().unwrap_or_default());
-                Err(Problem::invalid_request(&errors.collect::<Vec<_>>()))
-            }
-        }
+    pub fn parse(detail: &Value) -> Result<Self, Problem> {
+        Fields::of(detail)?.into_open_request()
     }
 }
 
@@ -141,6 +124,10 @@ pub struct DepositRequestRefused {
     /// What is answered.
     #[serde(flatten)]
     pub asked: Asked,
+    /// True: the account has recorded the refusal. No money has moved for the request of this name, and none ever will. False: this
+    /// answer decides nothing. A request of this name may have moved money, or may yet when it comes again: pay nothing back.
+    #[serde(rename = "final")]
+    pub is_final: bool,
     /// Why, as the API would say it.
     #[schemars(with = "ProblemForm")]
     pub problem: Value,

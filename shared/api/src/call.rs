@@ -8,9 +8,8 @@ mod scopes;
 use aggregate::{Aggregate, AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId};
 use eventing::Host;
 use lambda_http::{Request, RequestExt, http::header, request::RequestContext};
-use serde::de::DeserializeOwned;
 
-use crate::{Problem, body, id};
+use crate::{FromFields, Problem, body, id};
 use headers::Correlation;
 
 pub use answer::{Response, answered, no_content};
@@ -136,7 +135,7 @@ impl Call {
     ///
     /// # Errors
     /// When it is too large, not declared as JSON, not JSON, or not a `T`.
-    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub fn body<T: FromFields>(&self) -> Result<T, Problem> {
         body::parse(self.request.headers().get(header::CONTENT_TYPE), self.request.body())
     }
 

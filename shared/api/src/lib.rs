@@ -23,10 +23,8 @@ mod operations;
 mod problem;
 mod views;
 
-pub use body::{CreateAccountBody, MoneyBody, OverdraftLimitBody, TransactionBody};
-pub use bus::{
-    Asked, Deposit, DepositRequestAccepted, DepositRequestRefused, DepositRequested, NoRequestId, RequestId,
-};
+pub use body::{CreateAccountBody, Fields, FromFields, MoneyBody, OverdraftLimitBody, TransactionBody};
+pub use bus::{Asked, DepositRequestAccepted, DepositRequestRefused, DepositRequested, NoRequestId, RequestId};
 pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response, answered, no_content};
 pub use cursor::CursorKeys;
 pub use openapi::{Example, OpenApi, openapi};

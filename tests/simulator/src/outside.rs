@@ -33,10 +33,11 @@ impl Outside {
         assert!(self.decided.insert(request.clone()), "I7: request {request} of another system is decided twice");
     }
 
-    /// It is answered as it was before; until there is an account, there is none to answer otherwise (I7).
+    /// It has one final answer. One that is not final may come before or beside it, and says so (I7).
     pub fn check_answer(&mut self, answer: &EventBridgeEvent<Value>) {
         let said = match answer.detail_type.as_str() {
             DepositRequestAccepted::TYPE => format!("version {}", answer.detail["version"]),
+            DepositRequestRefused::TYPE if answer.detail["final"] == false => UNDECIDED.to_owned(),
             DepositRequestRefused::TYPE => answer.detail["problem"]["type"].to_string(),
             other => panic!("I7: {other} is no answer"),
         };
@@ -44,7 +45,7 @@ impl Outside {
         let request = request.expect("I7: an answer to what nobody has asked");
         let answers = self.answers.entry(request.clone()).or_default();
         answers.insert(said);
-        let decisions = answers.iter().filter(|said| is_decision(said)).count();
+        let decisions = answers.iter().filter(|said| *said != UNDECIDED).count();
         assert!(decisions <= 1, "I7: request {request} of another system is answered so and otherwise: {answers:?}");
     }
 
@@ -52,16 +53,22 @@ impl Outside {
     pub fn check_complete(&self) {
         for request in self.requests.values() {
             let answers = self.answers.get(request).expect("I7: a request of another system is never answered");
-            let is_told = !self.decided.contains(request) || answers.iter().any(|said| is_decision(said));
-            assert!(is_told, "I7: what was decided on request {request} of another system is never told");
+            let is_decided = self.decided.contains(request);
+            let is_told = answers.iter().any(|said| said != UNDECIDED);
+            assert!(
+                is_told || !is_decided,
+                "I7: what was decided on request {request} of another system is never told"
+            );
+            assert!(
+                is_decided || !is_told,
+                "I7: a final answer to request {request} of another system is not recorded"
+            );
         }
     }
 }
 
-/// Until there is an account, "not found" is all that can be said, and nobody's decision.
-fn is_decision(said: &str) -> bool {
-    !said.contains("not-found")
-}
+/// An answer that is not final.
+const UNDECIDED: &str = "undecided";
 
 /// Puts the request's event on the bus, whose rule leads to the function.
 pub async fn send(services: &Services, request: &Request, mut detail: Value) -> Answer {
@@ -72,7 +79,7 @@ pub async fn send(services: &Services, request: &Request, mut detail: Value) -> 
     let event_id =
         if is_new { machine.new_id().to_string() } else { request.metadata.correlation_id.as_str().to_owned() };
     if let Ok(deposit) = DepositRequested::parse(&detail) {
-        let api::Deposit { owner, amount, description, .. } = deposit;
+        let DepositRequested { owner, amount, description, .. } = deposit;
         let mut shared = services.shared();
         let command = domain::AccountCommand::ReceiveDeposit { owner, amount, description };
         shared.asked.insert((request.id, event_id.clone()), command);
