@@ -102,6 +102,6 @@ fn a_permission_that_the_template_lacks_is_missed_and_named() {
     );
     // The function says so too, to whoever has only its log or the letter.
     let parked = cloud.wait_for_line("dead letter in");
-    assert!(parked.contains("the read table did not answer: "), "{parked}");
+    assert!(parked.contains("the read table refused the request: "), "{parked}");
     assert!(parked.contains("AccessDeniedException"), "{parked}");
 }

@@ -5,8 +5,8 @@ use aggregate::{AggregateId, CommandId, CorrelationId, Envelope, Metadata, Times
 use aws::{Counters, CurrentRows, DynamoEventStore, EventBridge, Index, Journal, RotatedSecret, RowHistory, Segment};
 use domain::{AccountRow, StatementEntry, TotalsRow};
 use eventing::{
-    AppendError, Bus, Commit, CurrentTable, Entry, EventStore, HistoryTable, ReadError, ReadTable, RecordedEvent,
-    Saved, Secret, enter, fold, list, publish,
+    AppendError, Bus, Commit, CurrentTable, ENTRY_WRITE_MAX, Entry, EventStore, HistoryTable, ReadError, ReadTable,
+    RecordedEvent, Saved, Secret, SecretError, TableError, enter, fold, list, publish,
 };
 use serde_json::{Value, json};
 use tests::{Engine, Reply, StillHost, Wire, WireFault};
@@ -32,6 +32,10 @@ const ERRORS: [(u16, &str); 17] = [
     (500, "InternalServerError"),
     (503, "ServiceUnavailable"),
 ];
+
+/// Those of them that a later request meets again.
+const PERMANENT: [&str; 4] =
+    ["AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException", "ValidationException"];
 
 fn error(status: u16, code: &str) -> Reply {
     Reply::Status(status, json!({ "__type": format!("com.amazonaws.dynamodb#{code}"), "message": "m" }).to_string())
@@ -158,13 +162,19 @@ async fn operate(adapter: &Adapter, operation: &str, id: AggregateId) -> &'stati
     let read = |outcome: Result<(), ReadError>| match outcome {
         Ok(()) => "answered",
         Err(ReadError::Unavailable(_)) => "unavailable",
+        Err(ReadError::Refused(_)) => "refused",
         Err(_) => "another error",
     };
-    let table = |outcome: Result<(), eventing::TableError>| if outcome.is_ok() { "answered" } else { "unavailable" };
-    let saved = |outcome: Result<Saved, eventing::TableError>| match outcome {
+    let no_answer = |error: TableError| match error {
+        TableError::Unavailable(_) => "unavailable",
+        TableError::Refused(_) => "refused",
+        _ => "another error",
+    };
+    let table = |outcome: Result<(), TableError>| outcome.map_or_else(no_answer, |()| "answered");
+    let saved = |outcome: Result<Saved, TableError>| match outcome {
         Ok(Saved::Written) => "answered",
         Ok(Saved::Stale) => "stale",
-        Err(_) => "unavailable",
+        Err(error) => no_answer(error),
     };
     let segment = Segment { number: 0, total: 1 };
     let at = |seconds: i64| Timestamp::from_micros(1_763_891_400_000_000 + seconds * 1_000_000);
@@ -235,7 +245,10 @@ async fn every_error_of_every_operation_at_every_attempt_leads_to_one_outcome() 
                     let disturbed = position.get(sent - 1).is_some_and(|disturbed| *disturbed);
                     // A transaction has a token of the SDK's, by which the service knows it again.
                     let seen_again = arrives && sent > 1 && matches!(operation, "current save" | "history save");
+                    // Of an append, an earlier attempt may have arrived, whatever the last one is told.
+                    let permanent = PERMANENT.contains(&name.as_str()) && operation != "append";
                     let expected = match (disturbed, seen_again) {
+                        (true, _) if permanent => "refused",
                         (true, _) => "unavailable",
                         (false, false) => "answered",
                         // Its own row is another's for all it knows; the next look at the row tells.
@@ -257,6 +270,52 @@ async fn every_error_of_every_operation_at_every_attempt_leads_to_one_outcome() 
         }
     }
     assert_eq!(cases, OPERATIONS.len() * replies().len() * POSITIONS.len() * 2);
+}
+
+/// A row that no serialiser takes.
+#[derive(Clone, serde::Deserialize)]
+struct Unserialisable {}
+
+impl serde::Serialize for Unserialisable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no form"))
+    }
+}
+
+impl aggregate::Row for Unserialisable {
+    type Event = domain::AccountEvent;
+
+    fn version(&self) -> Version {
+        1
+    }
+
+    fn next(_: Option<&Self>, _: &Envelope<domain::AccountEvent>) -> Option<Self> {
+        Some(Self {})
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_written_down_is_a_mistake_and_nothing_is_sent() {
+    let adapter = Adapter::start().await;
+    adapter.wire.script([]);
+    let current = adapter.accounts.save(0, &[Unserialisable {}]).await;
+    let history = adapter.statement.save(0, &[Unserialisable {}]).await;
+    for outcome in [current, history] {
+        assert!(matches!(outcome, Err(TableError::Unwritable(_))), "{outcome:?}");
+    }
+    assert_eq!(adapter.wire.sent().len(), 0);
+}
+
+#[tokio::test]
+async fn an_entry_of_the_journal_is_given_up_in_the_time_that_readers_stay_behind_for() {
+    let adapter = Adapter::start().await;
+    let id = AggregateId(Uuid::now_v7());
+    // The test's client has no time-outs of its own.
+    adapter.wire.script([WireFault::Before(Reply::Silence)]);
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    assert_eq!(operate(&adapter, "journal enter on time", id).await, "unavailable");
+    assert_eq!(began.elapsed().as_secs(), ENTRY_WRITE_MAX.as_secs());
 }
 
 #[tokio::test]
@@ -300,7 +359,7 @@ async fn an_item_of_an_index_that_is_no_place_hides_none_of_the_others() {
     // The first page ends at it, and is not the last.
     adapter.wire.script([page(&[&is_place, &is_none], Some(&is_none)), page(&[&is_place], None)]);
     let places = adapter.accounts.segment(&BY_OWNER, Segment { number: 0, total: 1 }).await.unwrap();
-    assert!(matches!(&places[..], [Ok(_), Err(eventing::TableError::Unreadable(_)), Ok(_)]), "{places:?}");
+    assert!(matches!(&places[..], [Ok(_), Err(TableError::Unreadable(_)), Ok(_)]), "{places:?}");
 }
 
 #[tokio::test]
@@ -444,8 +503,8 @@ async fn every_error_of_the_bus_is_an_error_and_an_answer_that_is_short_is_no_ac
     assert_eq!(publish(&bus, &host, &all).await.records, 0, "neither an id nor a code");
 }
 
-#[tokio::test]
-async fn every_error_of_a_secret_is_an_error() {
+/// A client of Secrets Manager over a wire with faults.
+fn secrets() -> (Wire, aws_sdk_secretsmanager::Client) {
     use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
     let wire = Wire::default();
     let config = aws_sdk_secretsmanager::Config::builder()
@@ -455,7 +514,12 @@ async fn every_error_of_a_secret_is_an_error() {
         .endpoint_url("http://127.0.0.1:9")
         .http_client(wire.http_client())
         .retry_config(Wire::retries());
-    let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
+    (wire, aws_sdk_secretsmanager::Client::from_conf(config.build()))
+}
+
+#[tokio::test]
+async fn every_error_of_a_secret_is_an_error() {
+    let (wire, client) = secrets();
     for (name, reply) in replies() {
         wire.script(std::iter::repeat_n(WireFault::Before(reply), 9));
         assert!(RotatedSecret::new(client.clone(), "s").values().await.is_err(), "{name}");
@@ -467,6 +531,22 @@ async fn every_error_of_a_secret_is_an_error() {
         WireFault::Before(error(400, "ResourceNotFoundException")),
     ]);
     assert_eq!(RotatedSecret::new(client, "s").values().await.unwrap().using, "v");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_is_a_mistake_and_one_that_does_not_answer_is_tried_again_later() {
+    let (wire, client) = secrets();
+    let of = async |reply: Reply| {
+        wire.script(std::iter::repeat_n(WireFault::Before(reply), 9));
+        RotatedSecret::new(client.clone(), "s").values().await.unwrap_err()
+    };
+    let empty = Reply::Status(200, json!({ "Name": "s", "CreatedDate": 0 }).to_string());
+    for reply in [error(400, "AccessDeniedException"), error(400, "ResourceNotFoundException"), empty] {
+        assert!(matches!(of(reply).await, SecretError::Unusable(_)));
+    }
+    for reply in [error(500, "InternalServiceError"), error(400, "ThrottlingException"), Reply::Broken] {
+        assert!(matches!(of(reply).await, SecretError::Unavailable(_)));
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use aggregate::{Addition, AggregateId, Envelope, Row, Tally};
 use aws::{Counters, DynamoEventStore};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Account, AccountCommand, AccountEvent, Amount, Currency, TotalsRow};
-use eventing::{Commit, Counts, EventStore, Projected, ReadTable, Saved, System, execute, project, sums};
+use eventing::{Commit, Counts, EventStore, Projected, ReadTable, Saved, System, TableError, execute, project, sums};
 use tests::{Engine, StillHost, command, owner};
 use uuid::Uuid;
 
@@ -47,6 +48,17 @@ async fn each_event_counts_once_whatever_is_lost_repeated_or_out_of_order() {
         }
     }
     assert_eq!(totals(&counters, &day).await, (2, 3_300, 3_300));
+}
+
+#[tokio::test]
+async fn a_counter_that_holds_no_whole_number_is_unreadable_and_no_reason_to_try_again() {
+    let engine = Engine::start().await;
+    let counters = Counters::new(engine.client.clone(), "totals");
+    let half = engine.client.put_item().table_name("totals").item("part", AttributeValue::S("now#0".to_owned()));
+    let half = half.item("of", AttributeValue::S("EUR".to_owned()));
+    half.item(TotalsRow::MONEY_HELD, AttributeValue::N("0.5".to_owned())).send().await.unwrap();
+    let read = sums(&counters, (TotalsRow::NOW, "2026-11-23")).await;
+    assert!(matches!(read, Err(TableError::Unreadable(_))), "{read:?}");
 }
 
 #[tokio::test]

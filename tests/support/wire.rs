@@ -34,6 +34,8 @@ pub enum Reply {
     Status(u16, String),
     /// Nothing, for too long.
     Timeout,
+    /// Nothing, ever: how long that is too long is for the client to say.
+    Silence,
     /// The connection breaks.
     Broken,
 }
@@ -93,7 +95,7 @@ impl Reply {
     fn answer(self) -> Result<HttpResponse, ConnectorError> {
         match self {
             Self::Status(status, body) => Ok(HttpResponse::new(StatusCode::try_from(status).unwrap(), body.into())),
-            Self::Timeout => Err(ConnectorError::timeout("no answer".into())),
+            Self::Timeout | Self::Silence => Err(ConnectorError::timeout("no answer".into())),
             Self::Broken => Err(ConnectorError::io("the connection broke".into())),
         }
     }
@@ -109,6 +111,7 @@ impl HttpConnector for Connector {
         };
         match fault {
             Fault::None => self.inner.call(request),
+            Fault::Before(Reply::Silence) => HttpConnectorFuture::new(std::future::pending()),
             Fault::Before(reply) => HttpConnectorFuture::ready(reply.answer()),
             Fault::After(reply) => {
                 let arrives = self.inner.call(request);

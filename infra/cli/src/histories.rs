@@ -54,8 +54,20 @@ struct Progress {
     /// What tells the events table from others.
     table: String,
     segments: u16,
-    /// By segment; `None` where it is done.
-    places: BTreeMap<u16, Option<ScanPlace>>,
+    /// By segment.
+    reached: BTreeMap<u16, Reached>,
+}
+
+/// How far a segment is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reached {
+    /// Not begun.
+    Nothing,
+    /// Done up to and with the commit at this place.
+    UpTo(ScanPlace),
+    /// Done.
+    End,
 }
 
 /// What was done longer ago than this is done again: much may have happened to it.
@@ -90,7 +102,7 @@ impl Bookmark {
         if let (Some(file), Some(_)) = (&file, &progress) {
             eprintln!("going on where the last run came to; delete {} to begin anew", file.display());
         }
-        let progress = progress.unwrap_or(Progress { table: table.to_owned(), segments, places: BTreeMap::new() });
+        let progress = progress.unwrap_or(Progress { table: table.to_owned(), segments, reached: BTreeMap::new() });
         let bookmark = Self { file, progress: RefCell::new(progress) };
         bookmark.write()?;
         Ok(bookmark)
@@ -100,14 +112,13 @@ impl Bookmark {
         if is_recent(file) { serde_json::from_slice(&fs::read(file).ok()?).ok() } else { None }
     }
 
-    /// Where the segment begins; `Err` where it is done.
-    fn place(&self, segment: u16) -> Result<Option<ScanPlace>, ()> {
-        let progress = self.progress.borrow();
-        progress.places.get(&segment).map_or(Ok(None), |place| place.map(Some).ok_or(()))
+    /// How far the segment is done.
+    fn reached(&self, segment: u16) -> Reached {
+        self.progress.borrow().reached.get(&segment).copied().unwrap_or(Reached::Nothing)
     }
 
-    fn reached(&self, segment: u16, place: Option<ScanPlace>) -> io::Result<()> {
-        self.progress.borrow_mut().places.insert(segment, place);
+    fn note(&self, segment: u16, reached: Reached) -> io::Result<()> {
+        self.progress.borrow_mut().reached.insert(segment, reached);
         self.write()
     }
 
@@ -159,7 +170,11 @@ async fn each_of<F: Future<Output = Result<Verdict, Error>>>(
     work: &impl Fn(History) -> F,
 ) -> Result<Seen, Error> {
     let (mut seen, mut verdict) = (Seen::default(), Verdict::Well);
-    let Ok(mut after) = bookmark.place(segment.number) else { return Ok(seen) };
+    let mut after = match bookmark.reached(segment.number) {
+        Reached::Nothing => None,
+        Reached::UpTo(place) => Some(place),
+        Reached::End => return Ok(seen),
+    };
     // The last history of a page may go on in the next.
     let mut unfinished: Option<History> = None;
     loop {
@@ -190,8 +205,8 @@ async fn each_of<F: Future<Output = Result<Verdict, Error>>>(
         }
         match (page.next, finished) {
             _ if verdict == Verdict::NotWell => {}
-            (None, _) => bookmark.reached(segment.number, None)?,
-            (Some(_), Some(finished)) => bookmark.reached(segment.number, Some(finished))?,
+            (None, _) => bookmark.note(segment.number, Reached::End)?,
+            (Some(_), Some(finished)) => bookmark.note(segment.number, Reached::UpTo(finished))?,
             (Some(_), None) => {}
         }
         after = page.next;
@@ -226,16 +241,18 @@ mod tests {
         let file = || Some(folder.path().join("bookmark.json"));
         let place = (AggregateId(Uuid::from_u128(1)), 7);
         let first = Bookmark::open(file(), "t", 3).unwrap();
-        assert_eq!(first.place(0), Ok(None));
-        first.reached(0, Some(place)).unwrap();
-        first.reached(1, None).unwrap();
+        assert_eq!(first.reached(0), Reached::Nothing);
+        first.note(0, Reached::UpTo(place)).unwrap();
+        first.note(1, Reached::End).unwrap();
 
         let second = Bookmark::open(file(), "t", 3).unwrap();
-        assert_eq!([second.place(0), second.place(1), second.place(2)], [Ok(Some(place)), Err(()), Ok(None)]);
-        assert_eq!(Bookmark::open(file(), "t", 4).unwrap().place(0), Ok(None), "other segments begin anew");
-        assert_eq!(Bookmark::open(file(), "other", 3).unwrap().place(0), Ok(None), "another table begins anew");
+        let reached = [0, 1, 2].map(|segment| second.reached(segment));
+        assert_eq!(reached, [Reached::UpTo(place), Reached::End, Reached::Nothing]);
+        let of = |table: &str, segments| Bookmark::open(file(), table, segments).unwrap().reached(0);
+        assert_eq!(of("t", 4), Reached::Nothing, "other segments begin anew");
+        assert_eq!(of("other", 3), Reached::Nothing, "another table begins anew");
         second.done().unwrap();
-        assert_eq!(Bookmark::open(file(), "t", 3).unwrap().place(0), Ok(None));
+        assert_eq!(Bookmark::open(file(), "t", 3).unwrap().reached(0), Reached::Nothing);
     }
 
     /// Aggregates with so many commits each: several pages of a scan.
@@ -301,6 +318,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bookmark.json");
         std::fs::write(&file, "{").unwrap();
-        assert_eq!(Bookmark::open(Some(file), "t", 1).unwrap().place(0), Ok(None));
+        assert_eq!(Bookmark::open(Some(file), "t", 1).unwrap().reached(0), Reached::Nothing);
     }
 }

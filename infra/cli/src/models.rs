@@ -46,8 +46,7 @@ impl Tables {
             accounts: CurrentRows::new(client.clone(), table("accounts"), "account_id"),
             statement: RowHistory::new(client.clone(), table("statement"), "account_id"),
             transactions: CurrentRows::new(client.clone(), table("transactions"), "transaction_id"),
-            // How far its readers stay behind rests on how long a write may take.
-            journal: Journal::new(aws::dynamodb()?, table("journal")),
+            journal: Journal::new(client.clone(), table("journal")),
             totals: Counters::new(client.clone(), table("totals")),
             client,
             names: names.clone(),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use aggregate::{AggregateId, Row, Tally};
-use aws::{Contents, Counters, DynamoEventStore, Finding, GENERATION_KEPT, Generations, Kind};
+use aws::{Contents, Counters, DynamoEventStore, Finding, GENERATION_KEPT, Generations, Kind, OPERATION_TIMEOUT};
 use domain::TotalsRow;
 use eventing::{Host, ReadTable, Saved, System};
 
@@ -178,9 +178,10 @@ fn differences(contents: &Contents, sums: &Sums) -> Vec<CounterFinding> {
     all.into_iter().filter_map(finding).collect()
 }
 
-/// After this, nobody writes the old generation any more: who has just looked may begin a last write, and that takes four
-/// seconds at most (`aws::timeouts`); two more for clocks and luck.
-const ALL_HAVE_SEEN_IT: Duration = GENERATION_KEPT.saturating_add(Duration::from_secs(6));
+/// How much longer than it should a process may take until it begins its last write.
+const PROCESS_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// After this, nobody writes the old generation any more: a process that has just looked which one is current may begin a last write.
+const ALL_HAVE_SEEN_IT: Duration = GENERATION_KEPT.saturating_add(OPERATION_TIMEOUT).saturating_add(PROCESS_PAUSE_MAX);
 
 /// Builds the next generation, puts it in the place of the current one, and brings in what happened meanwhile.
 pub async fn rebuild(store: &DynamoEventStore, table: &Counters, scan: Scan) -> Result<Report, Error> {

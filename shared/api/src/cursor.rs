@@ -35,7 +35,7 @@ impl CursorKeys {
     /// # Errors
     /// When the secret cannot be read.
     pub async fn of(secret: &impl Secret) -> Result<Self, Problem> {
-        let values = secret.values().await.map_err(|error| Problem::unavailable(&error))?;
+        let values = secret.values().await?;
         Ok(Self::new(&values.using, values.other.as_deref()))
     }
 

@@ -4,7 +4,7 @@
 mod kinds;
 
 use domain::{Refusal, Rejection, TransactionRejection};
-use eventing::{ExecuteError, ProjectError, ReadError, TableError, causes};
+use eventing::{ExecuteError, ProjectError, ReadError, SecretError, TableError, causes};
 use lambda_http::http::{StatusCode, Uri};
 use problem_details::ProblemDetails;
 use serde::Serialize;
@@ -352,7 +352,7 @@ impl From<ReadError> for Problem {
         match error {
             ReadError::Unavailable(_) => Self::unavailable(&error),
             ReadError::AnotherType => Self::not_found(),
-            ReadError::Corrupt(_) => Self::internal(&error),
+            ReadError::Refused(_) | ReadError::Corrupt(_) => Self::internal(&error),
         }
     }
 }
@@ -361,7 +361,16 @@ impl From<TableError> for Problem {
     fn from(error: TableError) -> Self {
         match error {
             TableError::Unavailable(_) => Self::unavailable(&error),
-            TableError::Unreadable(_) => Self::internal(&error),
+            TableError::Refused(_) | TableError::Unwritable(_) | TableError::Unreadable(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SecretError> for Problem {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Unavailable(_) => Self::unavailable(&error),
+            SecretError::Unusable(_) => Self::internal(&error),
         }
     }
 }

@@ -9,7 +9,7 @@ use eventing::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::measure_lag;
+use crate::{fault::fault, measure_lag};
 
 /// One event bus.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ impl Bus for EventBridge {
                 .build()
         });
         let answer = self.client.put_events().set_entries(Some(entries.collect())).send().await;
-        let answers = answer.map_err(|error| BusError(error.into()))?.entries.unwrap_or_default();
+        let answers = answer.map_err(|error| BusError(fault(error).into_source()))?.entries.unwrap_or_default();
         // An accepted entry has an id; one that has neither id nor code was not accepted either.
         let refusal = |entry: aws_sdk_eventbridge::types::PutEventsResultEntry| match entry.event_id {
             Some(_) => None,

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{Credentials, retry::RetryConfig, timeout::TimeoutConfig};
+use eventing::ENTRY_WRITE_MAX;
 
 /// A setting that keeps a function from starting.
 #[derive(thiserror::Error)]
@@ -30,11 +31,18 @@ pub fn required(name: &'static str) -> Result<String, ConfigError> {
 
 /// One attempt of one request: DynamoDB answers in milliseconds, so a second means a lost packet or a dead connection.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
-/// All attempts of one request: less than half of the ten seconds that a function has.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+/// All attempts of one request: less than half of the ten seconds that a function has, which a test holds, and what the
+/// writers of the journal are given.
+pub const OPERATION_TIMEOUT: Duration = ENTRY_WRITE_MAX;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Attempts of one request, the first included.
 const ATTEMPTS_MAX: u32 = 3;
+
+const _: () = {
+    let attempts = ATTEMPT_TIMEOUT.as_millis() * ATTEMPTS_MAX as u128;
+    assert!(attempts < OPERATION_TIMEOUT.as_millis(), "no time is left for the last attempt");
+    assert!(CONNECT_TIMEOUT.as_millis() < ATTEMPT_TIMEOUT.as_millis(), "no time is left for the request");
+};
 
 /// A client of the SDK crate `$sdk` that gives up soon enough for its caller to answer, or after `$timeouts`; the environment variable
 /// `$endpoint` points it elsewhere than at AWS. Ends the function around it with a [`ConfigError`] where region or credentials are missing.

@@ -9,17 +9,18 @@ use std::{
 
 use aggregate::{Addition, AggregateId, Row, Tally, Version};
 use aws_sdk_dynamodb::{
-    Client, Error,
+    Client,
     operation::transact_write_items::builders::TransactWriteItemsFluentBuilder,
-    types::{AttributeValue, CancellationReason, Put, TransactWriteItem, Update},
+    types::{AttributeValue, Put, TransactWriteItem, Update},
 };
 use eventing::{CounterTable, Counts, ReadTable, Saved, TableError, shard};
 
 use crate::{
     Difference, Generations, Segment,
     difference::differences,
+    fault::cancellation_reasons,
     generations::{self, Known},
-    item::{Item, decode, encode, failed, text, version_of},
+    item::{Item, decode, encode, failed, text, unwritable, version_of},
 };
 
 /// Rows that are saved in one transaction, at most.
@@ -172,15 +173,17 @@ impl Counters {
                 .condition_expression("version = :previous")
                 .expression_attribute_values(":previous", AttributeValue::N(previous.to_string())),
         };
-        let put = TransactWriteItem::builder().put(put.build().map_err(failed)?).build();
+        let put = TransactWriteItem::builder().put(put.build().map_err(unwritable)?).build();
         let write = self.client.transact_write_items().transact_items(put);
         let updates = self.updates((generation, shard(aggregate_id)), rows.iter().flat_map(Tally::additions))?;
         let write = updates.into_iter().fold(write, TransactWriteItemsFluentBuilder::transact_items);
-        match write.send().await.map_err(Error::from) {
+        match write.send().await {
             Ok(_) => Ok(Saved::Written),
             // Also where another projector is at work on a counter: the next look at the row tells.
-            Err(Error::TransactionCanceledException(error)) if error.cancellation_reasons().iter().any(is_other) => {
-                Ok(Saved::Stale)
+            Err(error) if cancellation_reasons(&error).into_iter().any(is_other) => Ok(Saved::Stale),
+            // A counter that is no number, or an amount that it cannot hold.
+            Err(error) if cancellation_reasons(&error).contains(&"ValidationError") => {
+                Err(TableError::Refused(error.into()))
             }
             Err(error) => Err(failed(error)),
         }
@@ -209,7 +212,7 @@ impl Counters {
                     .expression_attribute_names(format!("#counter{place}"), counter)
                     .expression_attribute_values(format!(":amount{place}"), AttributeValue::N(amount.to_string()))
             });
-            Ok(TransactWriteItem::builder().update(update.build().map_err(failed)?).build())
+            Ok(TransactWriteItem::builder().update(update.build().map_err(unwritable)?).build())
         };
         items.into_iter().map(update).collect()
     }
@@ -279,8 +282,8 @@ fn fitting<R: Tally>(rows: &[R]) -> usize {
 }
 
 /// Whether an item of the transaction was another's at the moment, or is of another version.
-fn is_other(reason: &CancellationReason) -> bool {
-    matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
+fn is_other(reason: &str) -> bool {
+    matches!(reason, "ConditionalCheckFailed" | "TransactionConflict")
 }
 
 /// Where the row of an aggregate is.

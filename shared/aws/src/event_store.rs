@@ -12,13 +12,16 @@
 use aggregate::{AggregateId, CommandId, Version};
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
     operation::{put_item::PutItemError, scan::builders::ScanFluentBuilder},
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use eventing::{AppendError, Commit, EventStore, ReadError, Tail, causes};
 
-use crate::item::{AGGREGATE_ID, CommitItem, Item, STATE, VERSION, size, text, version_of};
+use crate::{
+    fault::{Fault, fault},
+    item::{AGGREGATE_ID, CommitItem, Item, STATE, VERSION, key_in_words, size, text, version_of},
+};
 
 /// The events table of one deployment.
 #[derive(Debug, Clone)]
@@ -68,13 +71,13 @@ impl DynamoEventStore {
             Item::from([(AGGREGATE_ID.to_owned(), text(&id)), (VERSION.to_owned(), version)])
         };
         let scan = segment.of(self.client.scan().table_name(&self.table)).consistent_read(true);
-        let page = scan.set_exclusive_start_key(after.map(place)).send().await.map_err(unavailable)?;
+        let page = scan.set_exclusive_start_key(after.map(place)).send().await.map_err(failed)?;
         let place = |key: &Item| {
             let id = key.get(AGGREGATE_ID)?.as_s().ok()?.parse().ok()?;
             Some((AggregateId(id), version_of(key)?))
         };
         // The end of a page may be what is no commit; to take that for the end of the segment would hide the rest.
-        let no_place = |key: &Item| ReadError::Corrupt(format!("{key:?} is no key of a commit"));
+        let no_place = |key: &Item| ReadError::Corrupt(format!("no commit has the key {}", key_in_words(key)));
         let next = page.last_evaluated_key.map(|key| place(&key).ok_or_else(|| no_place(&key))).transpose()?;
         Ok(ScanPage { commits: page.items.unwrap_or_default().into_iter().map(decode).collect(), next })
     }
@@ -85,7 +88,7 @@ impl DynamoEventStore {
     /// # Errors
     /// When the table does not answer.
     pub async fn described(&self) -> Result<(String, u64), ReadError> {
-        let described = self.client.describe_table().table_name(&self.table).send().await.map_err(unavailable)?;
+        let described = self.client.describe_table().table_name(&self.table).send().await.map_err(failed)?;
         let table = described.table.ok_or_else(|| ReadError::Unavailable("an answer without a table".into()))?;
         let commits = table.item_count.unwrap_or_default().try_into().unwrap_or_default();
         let made_at = table.creation_date_time.map(|at| at.secs()).unwrap_or_default();
@@ -109,7 +112,7 @@ impl DynamoEventStore {
             .set_exclusive_start_key(query.after)
             .send()
             .await
-            .map_err(unavailable)?;
+            .map_err(failed)?;
         Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
     }
 }
@@ -261,7 +264,7 @@ impl EventStore for DynamoEventStore {
             .limit(1)
             .send()
             .await
-            .map_err(unavailable)?;
+            .map_err(failed)?;
         let Some(version) = found.items().first().and_then(|keys| keys.get(VERSION)) else { return Ok(None) };
         let item = self
             .client
@@ -272,7 +275,7 @@ impl EventStore for DynamoEventStore {
             .key(VERSION, version.clone())
             .send()
             .await
-            .map_err(unavailable)?;
+            .map_err(failed)?;
         item.item.map(decode).transpose()
     }
 }
@@ -311,10 +314,13 @@ fn decode(item: Item) -> Result<Commit, ReadError> {
         .map_err(|_| ReadError::Corrupt(format!("the item of {place} does not have the form of a commit")))
 }
 
-fn unavailable<E, R>(error: SdkError<E, R>) -> ReadError
+fn failed<E, R>(error: SdkError<E, R>) -> ReadError
 where
-    E: std::error::Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    ReadError::Unavailable(error.into())
+    match fault(error) {
+        Fault::Passing(source) => ReadError::Unavailable(source),
+        Fault::Permanent(source) => ReadError::Refused(source),
+    }
 }

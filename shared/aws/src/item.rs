@@ -11,6 +11,8 @@ use eventing::{Commit, RecordedEvent, Saved, Snapshot, TableError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+use crate::fault::{Fault, fault};
+
 /// Names of attributes that are spoken of outside the item.
 pub(crate) const AGGREGATE_ID: &str = "aggregate_id";
 pub(crate) const VERSION: &str = "version";
@@ -82,7 +84,7 @@ pub(crate) fn text(value: &(impl ToString + ?Sized)) -> AttributeValue {
 }
 
 pub(crate) fn encode(row: &impl Serialize) -> Result<Item, TableError> {
-    serde_dynamo::aws_sdk_dynamodb_1::to_item(row).map_err(failed)
+    serde_dynamo::aws_sdk_dynamodb_1::to_item(row).map_err(unwritable)
 }
 
 pub(crate) fn decode<R: DeserializeOwned>(item: Item) -> Result<R, TableError> {
@@ -91,8 +93,33 @@ pub(crate) fn decode<R: DeserializeOwned>(item: Item) -> Result<R, TableError> {
     read.map_err(|_| TableError::Unreadable("an item does not have the form of a row".into()))
 }
 
-pub(crate) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TableError {
-    TableError::Unavailable(Box::new(error))
+/// The error of a request to a read table.
+pub(crate) fn failed<E, R>(error: SdkError<E, R>) -> TableError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match fault(error) {
+        Fault::Passing(source) => TableError::Unavailable(source),
+        Fault::Permanent(source) => TableError::Refused(source),
+    }
+}
+
+/// The error of a row or a request that has no form in which it could be sent.
+pub(crate) fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> TableError {
+    TableError::Unwritable(Box::new(error))
+}
+
+/// The key of an item, for an error's text.
+pub(crate) fn key_in_words(key: &Item) -> String {
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => format!("{text:?}"),
+        AttributeValue::N(number) => number.clone(),
+        _ => "neither a text nor a number".to_owned(),
+    };
+    let mut attributes: Vec<_> = key.iter().map(|(name, found)| format!("{name} {}", value(found))).collect();
+    attributes.sort();
+    attributes.join(", ")
 }
 
 /// The version that an item or its key is of.

@@ -8,11 +8,12 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put, TransactWriteItem},
 };
-use eventing::{JournalReader, JournalTable, Placing, Position, Saved, ShardPage, TableError, shard};
+use eventing::{ENTRY_WRITE_MAX, JournalReader, JournalTable, Placing, Position, Saved, ShardPage, TableError, shard};
 
 use crate::{
     RowPlace, Segment,
-    item::{Item, decode, encode, failed, saved, text},
+    fault::cancellation_reasons,
+    item::{Item, decode, encode, failed, saved, text, unwritable},
 };
 
 /// The journal's table.
@@ -115,6 +116,14 @@ impl JournalReader for Journal {
 
 impl JournalTable for Journal {
     async fn put(&self, event: &Envelope, placing: &Placing) -> Result<bool, TableError> {
+        // Whatever the client's own time-outs are: readers rely on it.
+        let put = tokio::time::timeout(ENTRY_WRITE_MAX, self.put_new(event, placing)).await;
+        put.unwrap_or_else(|late| Err(TableError::Unavailable(late.into())))
+    }
+}
+
+impl Journal {
+    async fn put_new(&self, event: &Envelope, placing: &Placing) -> Result<bool, TableError> {
         let is_new = "attribute_not_exists(part)";
         match placing {
             Placing::OnTime(position) => {
@@ -125,21 +134,16 @@ impl JournalTable for Journal {
                 let mut note = key(event, own);
                 note.insert("entered_at".to_owned(), text(enters));
                 let put = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
-                let note = put(note).condition_expression(is_new).build().map_err(failed)?;
-                let entry = put(entry(event, enters)?).build().map_err(failed)?;
+                let note = put(note).condition_expression(is_new).build().map_err(unwritable)?;
+                let entry = put(entry(event, enters)?).build().map_err(unwritable)?;
                 let write = self
                     .client
                     .transact_write_items()
                     .transact_items(TransactWriteItem::builder().put(note).build())
                     .transact_items(TransactWriteItem::builder().put(entry).build());
-                match write.send().await.map_err(aws_sdk_dynamodb::Error::from) {
+                match write.send().await {
                     Ok(_) => Ok(true),
-                    Err(aws_sdk_dynamodb::Error::TransactionCanceledException(error))
-                        if error.cancellation_reasons().first().and_then(|reason| reason.code())
-                            == Some("ConditionalCheckFailed") =>
-                    {
-                        Ok(false)
-                    }
+                    Err(error) if cancellation_reasons(&error).first() == Some(&"ConditionalCheckFailed") => Ok(false),
                     Err(error) => Err(failed(error)),
                 }
             }

@@ -6,6 +6,7 @@
 //! | `read_table.rs`, `counters.rs` with `generations.rs`, `journal.rs` | read tables on DynamoDB |
 //! | `repair.rs`, `difference.rs` | compares read tables with the events, and repairs them |
 //! | `stream.rs`, `bus.rs` | stream records in, bus entries out, bus events in and into read models |
+//! | `fault.rs` | errors of AWS's services, by whether a later request may succeed |
 //! | `config.rs` | clients and settings from the environment |
 //! | `secret.rs` | a secret that is rotated |
 //! | `telemetry.rs` | logs and metrics |
@@ -15,6 +16,7 @@ mod config;
 mod counters;
 mod difference;
 mod event_store;
+mod fault;
 mod generations;
 mod item;
 mod journal;
@@ -25,7 +27,9 @@ mod stream;
 mod telemetry;
 
 pub use bus::{EventBridge, envelope_of, project_delivered};
-pub use config::{ConfigError, credentials, dynamodb, eventbridge, required, retries, secrets_manager, timeouts};
+pub use config::{
+    ConfigError, OPERATION_TIMEOUT, credentials, dynamodb, eventbridge, required, retries, secrets_manager, timeouts,
+};
 pub use counters::{Contents, Counters};
 pub use difference::Difference;
 pub use event_store::{DynamoEventStore, ScanPage, ScanPlace, Segment};

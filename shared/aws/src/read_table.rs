@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
 use eventing::{CurrentTable, HistoryTable, Host, Index, Page, Place, ReadTable, Saved, System, TableError};
 
 use crate::event_store::Segment;
-use crate::item::{Item, VERSION, decode, encode, failed, saved, text, version_of};
+use crate::item::{Item, VERSION, decode, encode, failed, saved, text, unwritable, version_of};
 
 /// A table of rows as they stand: partition key `key`, one row an aggregate.
 #[derive(Debug, Clone)]
@@ -143,7 +143,7 @@ impl<R: Row> CurrentTable<R> for CurrentRows {
                 System.sleep(PAUSE * round).await;
             }
             let request = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(consistent);
-            let request = request.build().map_err(failed)?;
+            let request = request.build().map_err(unwritable)?;
             let answer =
                 self.client.batch_get_item().request_items(&self.table, request).send().await.map_err(failed)?;
             for item in answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {

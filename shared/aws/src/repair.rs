@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     CurrentRows, Difference, Journal, RowHistory, Segment,
     difference::differences,
-    item::{Item, VERSION, encode, failed, saved, text, version_of},
+    item::{Item, VERSION, encode, failed, key_in_words, saved, text, version_of},
     journal::{entry, key},
 };
 
@@ -138,7 +138,9 @@ impl Keys<'_> {
         let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
         let id = |item: &Item| Some(AggregateId(item.get(self.attribute)?.as_s().ok()?.parse().ok()?));
         let id = |item: &Item| {
-            id(item).ok_or_else(|| TableError::Unreadable(format!("{item:?} is no key of an aggregate").into()))
+            id(item).ok_or_else(|| {
+                TableError::Unreadable(format!("no aggregate has the key {}", key_in_words(item)).into())
+            })
         };
         let mut ids: Vec<AggregateId> =
             page.items.unwrap_or_default().iter().map(id).collect::<Result<_, TableError>>()?;

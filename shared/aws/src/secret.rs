@@ -12,6 +12,8 @@ use aws_sdk_secretsmanager::{
 };
 use eventing::{Secret, SecretError, SecretValues};
 
+use crate::fault::{Fault, fault};
+
 /// How long values that were read are good. A new value is used only when it is twice as old, so everybody knows it by then.
 const REFRESH_AFTER: Duration = Duration::from_mins(5);
 
@@ -40,10 +42,11 @@ impl RotatedSecret {
 
     async fn read(&self) -> Result<SecretValues, SecretError> {
         let read_at = Instant::now();
-        let current = self.stage("AWSCURRENT").await?.ok_or_else(|| SecretError("it has no current value".into()))?;
+        let current =
+            self.stage("AWSCURRENT").await?.ok_or_else(|| SecretError::Unusable("it has no current value".into()))?;
         let previous = self.stage("AWSPREVIOUS").await?.and_then(|version| version.secret_string);
         let age = current.created_date.and_then(|at| SystemTime::try_from(at).ok()).and_then(|at| at.elapsed().ok());
-        let current = current.secret_string.ok_or_else(|| SecretError("its value is no text".into()))?;
+        let current = current.secret_string.ok_or_else(|| SecretError::Unusable("its value is no text".into()))?;
         let values = good_values(current, age, previous);
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((read_at, values.clone()));
         Ok(values)
@@ -57,7 +60,10 @@ impl RotatedSecret {
             {
                 Ok(None)
             }
-            Err(error) => Err(SecretError(Box::new(error))),
+            Err(error) => Err(match fault(error) {
+                Fault::Passing(source) => SecretError::Unavailable(source),
+                Fault::Permanent(source) => SecretError::Unusable(source),
+            }),
         }
     }
 }

@@ -18,9 +18,12 @@ use crate::TableError;
 pub const SHARDS: u8 = 8;
 /// An event that arrives within this time after it was decided enters at its own time.
 const ON_TIME: Duration = Duration::from_secs(5);
-/// How far readers stay behind the clock: five seconds to arrive, the four that a write may take at most,
-/// and three for clocks that differ.
-pub const HOLD_BACK: Duration = Duration::from_secs(12);
+/// The time within which the write of an entry ends, with all its attempts: a [`JournalTable`] gives up by then.
+pub const ENTRY_WRITE_MAX: Duration = Duration::from_secs(4);
+/// The most by which the clocks of two machines may differ.
+const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(3);
+/// How far readers stay behind the clock: an event that enters at its own time has arrived and is written by then.
+pub const HOLD_BACK: Duration = ON_TIME.saturating_add(ENTRY_WRITE_MAX).saturating_add(CLOCKS_DIFFER_MAX);
 
 /// A place in the journal. Text order is the journal's order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +102,7 @@ pub enum Entered {
 /// Where the journal's entries are kept.
 pub trait JournalTable: Send + Sync {
     /// Puts the entry of `event`, and its note where it is late, together and only if nothing is at the event's own place.
-    /// False: something is.
+    /// False: something is. Ends within [`ENTRY_WRITE_MAX`].
     fn put(&self, event: &Envelope, placing: &Placing) -> impl Future<Output = Result<bool, TableError>> + Send;
 }
 

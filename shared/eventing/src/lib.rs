@@ -42,8 +42,8 @@ pub use execute::{Command, ExecuteError, Executed, ExpectedVersion, Loaded, exec
 pub use history::{HistoryPage, HistoryTable, first_not_early, history_page, newest_version};
 pub use host::{Host, System, deadline};
 pub use journal::{
-    Entered, HOLD_BACK, JournalPage, JournalReader, JournalTable, Placing, Position, SHARDS, ShardPage, enter, merge,
-    place, read_journal, shard,
+    ENTRY_WRITE_MAX, Entered, HOLD_BACK, JournalPage, JournalReader, JournalTable, Placing, Position, SHARDS,
+    ShardPage, enter, merge, place, read_journal, shard,
 };
 pub use list::{CurrentTable, Index, Page, Place, list};
 pub use memory::MemoryStore;

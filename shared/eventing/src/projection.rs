@@ -56,9 +56,15 @@ pub enum Saved {
 /// Why a read table gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// It did not answer, or refused. Caller does: try again later.
+    /// It did not answer, or is asked for too much at the moment. Caller does: try again later.
     #[error("the read table did not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It does not exist, or refuses the request for good. Caller does: report a mistake in the program or its deployment.
+    #[error("the read table refused the request")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The row or the request has no form in which it could be sent. Nothing was sent. Caller does: report a mistake in the program.
+    #[error("the row cannot be written down")]
+    Unwritable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What it holds does not have the form that this code reads. Caller does: rebuild the read model, with code that can read it.
     #[error("the read table holds what this code cannot read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -40,9 +40,9 @@ pub struct PublishLimits {
     pub bytes_max: usize,
 }
 
-/// The bus did not answer; some of the entries may have been accepted. Caller does: send them again.
+/// The bus did not answer, or refused; some of the entries may have been accepted. Caller does: send them again.
 #[derive(Debug, thiserror::Error)]
-#[error("the event bus did not answer")]
+#[error("the event bus did not take the entries")]
 pub struct BusError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 impl Entry {

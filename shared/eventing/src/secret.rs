@@ -23,7 +23,13 @@ impl std::fmt::Debug for SecretValues {
     }
 }
 
-/// The secret cannot be read. Caller does: try again later.
+/// The reason for which there are no values.
 #[derive(Debug, thiserror::Error)]
-#[error("the secret cannot be read")]
-pub struct SecretError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+pub enum SecretError {
+    /// The place where the secret is kept did not answer. Caller does: try again later.
+    #[error("the secret cannot be read at the moment")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The secret may not be read, or holds no value that can be used. Caller does: report a mistake in the deployment.
+    #[error("the secret cannot be used")]
+    Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -85,9 +85,12 @@ pub enum AppendError {
 /// Why a read gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The store did not answer. Caller does: try again later.
+    /// The store did not answer, or is asked for too much at the moment. Caller does: try again later.
     #[error("the event store did not answer")]
     Unavailable(#[source] Source),
+    /// The store does not exist, or refuses the request for good. Caller does: report a mistake in the program or its deployment.
+    #[error("the event store refused the request")]
+    Refused(#[source] Source),
     /// The id is that of an aggregate of another type. Caller does: as if there were none with this id, but never append.
     #[error("the aggregate is of another type")]
     AnotherType,
