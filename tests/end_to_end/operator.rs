@@ -438,6 +438,7 @@ async fn an_event_that_functions_fail_on_is_a_dead_letter_each_and_can_be_redriv
     }
     assert_eq!(letters.len(), 4, "{letters:?}");
     assert!(letters.iter().all(|letter| letter["about"] == "event" && letter["version"] == 3), "{letters:?}");
+    assert!(letters.iter().all(|letter| letter["source"] == "daybook"), "{letters:?}");
     assert!(letters[0]["reason"].as_str().unwrap().contains("RetriesExhausted"), "{letters:?}");
     let (code, answers) = operator.ask(&["dead-letters", "redrive", "--all"]);
     assert_eq!((code, answers.len()), (Some(1), 4));
@@ -479,8 +480,6 @@ fn what_cannot_be_done_is_said_in_one_line() {
     assert_eq!(nowhere.status.code(), Some(2));
     let said = String::from_utf8(nowhere.stderr).unwrap();
     assert!(said.starts_with("error: the table `events` does not answer") && said.lines().count() == 1, "{said}");
-    let unset = operator.command(&["verify"]).env_remove("AWS_REGION").output().unwrap();
-    assert!(String::from_utf8(unset.stderr).unwrap().contains("AWS_REGION"));
 }
 
 #[test]
@@ -501,7 +500,7 @@ fn a_missing_table_queue_bus_or_aggregate_is_named_with_what_to_do() {
         (
             &["dead-letters", "redrive", "--all", "--event-bus", "other"],
             "the event bus `other` does not exist",
-            "Set EVENT_BUS or --event-bus to the stack's EventBusName",
+            "The region is us-east-1; set EVENT_BUS or --event-bus to the stack's EventBusName",
         ),
         (&["republish", "--aggregate", nobody], "there is no aggregate", "check the id"),
     ];
@@ -511,4 +510,108 @@ fn a_missing_table_queue_bus_or_aggregate_is_named_with_what_to_do() {
         assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{arguments:?}: {said}");
         assert!(said.starts_with(&format!("error: {problem}")) && said.contains(advice), "{arguments:?}: {said}");
     }
+}
+
+/// `daybook` without anything in its environment that says where to go, and with a home folder of its own.
+fn bare(home: &std::path::Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(function_binary("daybook"));
+    command.args(arguments).env_clear().current_dir(home).env("HOME", home).env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+#[test]
+fn without_an_environment_it_says_which_two_lines_to_run() {
+    let home = tempfile::tempdir().unwrap();
+    let nothing = bare(home.path(), &["verify", "accounts"]).output().unwrap();
+    let said = String::from_utf8(nothing.stderr).unwrap();
+    assert_eq!((nothing.status.code(), said.lines().count()), (Some(2), 3), "{said}");
+    assert!(said.starts_with("error: no AWS region is set. Run one of these lines:\n"), "{said}");
+    assert!(
+        said.contains("  daybook --local verify accounts ")
+            && said.contains("  daybook --profile NAME verify accounts ")
+    );
+    let region = bare(home.path(), &["verify", "--region", "eu-central-1"]).output().unwrap();
+    let said = String::from_utf8(region.stderr).unwrap();
+    assert_eq!(region.status.code(), Some(2));
+    assert!(said.starts_with("error: no AWS credentials can be had: "), "{said}");
+}
+
+#[test]
+fn local_leads_to_the_local_cloud_whatever_the_environment_says() {
+    let cloud = Cloud::start();
+    let [one, _] = traffic(&cloud, 1, 0);
+    let (home, local) = (tempfile::tempdir().unwrap(), format!("--local={}", cloud.url));
+    let run = |arguments: &[&str]| {
+        let mut command = bare(home.path(), arguments);
+        let aws =
+            [("TABLE_PREFIX", "prod-"), ("EVENT_BUS", "prod"), ("AWS_REGION", "eu-central-1"), ("AWS_PROFILE", "prod")];
+        command.arg(&local).envs(aws).output().unwrap()
+    };
+    Operator::of(&cloud).settled();
+    for arguments in [&["verify"][..], &["republish", "--aggregate", &one], &["dead-letters", "list"]] {
+        let output = run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let nobody = bare(home.path(), &["verify", "--local=http://127.0.0.1:9"]).output().unwrap();
+    let said = String::from_utf8(nobody.stderr).unwrap();
+    assert_eq!((nobody.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(
+        said.starts_with("error: no local cloud answers at http://127.0.0.1:9") && said.contains("cargo run"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_profile_of_the_users_own_files_leads_to_a_deployment() {
+    let cloud = Cloud::start();
+    let operator = Operator::of(&cloud);
+    operator.settled();
+    let variables = operator.variables();
+    let value = |name: &str| variables.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".aws")).unwrap();
+    let config = format!(
+        "[profile operator]\nregion = us-east-1\nservices = here\n\n[services here]\n\
+         dynamodb =\n  endpoint_url = {}\nsqs =\n  endpoint_url = {}\neventbridge =\n  endpoint_url = {}\n",
+        value("AWS_ENDPOINT_URL_DYNAMODB"),
+        value("AWS_ENDPOINT_URL_SQS"),
+        value("AWS_ENDPOINT_URL_EVENTBRIDGE"),
+    );
+    std::fs::write(home.path().join(".aws/config"), config).unwrap();
+    let keys = "[operator]\naws_access_key_id = local-operator\naws_secret_access_key = local\n";
+    std::fs::write(home.path().join(".aws/credentials"), keys).unwrap();
+    let by_flag = bare(home.path(), &["verify", "--profile", "operator"]).output().unwrap();
+    assert!(by_flag.status.success(), "{}", String::from_utf8_lossy(&by_flag.stderr));
+    let by_variable = bare(home.path(), &["dead-letters", "list"]).env("AWS_PROFILE", "operator").output().unwrap();
+    assert!(by_variable.status.success(), "{}", String::from_utf8_lossy(&by_variable.stderr));
+    let republish = ["republish", "--from", "2100-01-01T00:00:00Z", "--event-bus", "daybook", "--profile", "operator"];
+    let republished = bare(home.path(), &republish).output().unwrap();
+    assert!(republished.status.success(), "{}", String::from_utf8_lossy(&republished.stderr));
+    let missing = bare(home.path(), &["verify", "--profile", "nobody", "--region", "us-east-1"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(2), "{}", String::from_utf8_lossy(&missing.stderr));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic_and_a_full_disk_is_an_error() {
+    let cloud = Cloud::start();
+    let operator = Operator::of(&cloud);
+    let mut closed = operator.command(&["verify"]);
+    closed.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut closed = closed.spawn().unwrap();
+    // Nobody reads, from the beginning.
+    drop(closed.stdout.take());
+    let closed = closed.wait_with_output().unwrap();
+    assert_eq!((closed.status.code(), String::from_utf8(closed.stderr).unwrap().as_str()), (Some(2), ""));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in [&["verify"][..], &["verify", "--json"], &["dead-letters", "list"]] {
+        let output = operator.command(arguments).stdout(full.try_clone().unwrap()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.starts_with("error: the answer cannot be written: ") && said.lines().count() == 1, "{said}");
+    }
+    // And where nobody reads the errors either.
+    let mut nobody = operator.command(&["verify", "--table-prefix", "other-"]);
+    let mut nobody = nobody.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(nobody.stderr.take());
+    assert_eq!(nobody.wait().unwrap().code(), Some(2));
 }

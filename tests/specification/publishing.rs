@@ -41,7 +41,12 @@ impl Bus for ScriptedBus {
 }
 
 fn entry(detail: &str) -> Entry {
-    Entry { source: "s", detail_type: "t".to_owned(), detail: detail.to_owned(), time: Timestamp::from_micros(0) }
+    Entry {
+        source: "s".into(),
+        detail_type: "t".to_owned(),
+        detail: detail.to_owned(),
+        time: Timestamp::from_micros(0),
+    }
 }
 
 fn records(details: &[&[&str]]) -> Vec<Vec<Entry>> {

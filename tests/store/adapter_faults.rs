@@ -411,12 +411,14 @@ async fn a_cancelled_transaction_is_stale_only_for_a_condition_or_another_at_wor
             adapter.wire.script([cancelled.clone(), cancelled.clone(), cancelled.clone()]);
             let outcome = operate(&adapter, "counters save", id).await;
             let other = |code: &str| matches!(code, "ConditionalCheckFailed" | "TransactionConflict");
-            let expected = if other(first) || other(second) { "stale" } else { "unavailable" };
+            let permanent = |code: &str| matches!(code, "ValidationError" | "ItemCollectionSizeLimitExceeded");
+            let refused = if permanent(first) || permanent(second) { "refused" } else { "unavailable" };
+            let expected = if other(first) || other(second) { "stale" } else { refused };
             assert_eq!(outcome, expected, "{first}, {second}");
             // The note comes first: only its condition says that the event has entered before.
             adapter.wire.script([cancelled.clone(), cancelled.clone(), cancelled]);
             let outcome = operate(&adapter, "journal enter late", id).await;
-            let expected = if first == "ConditionalCheckFailed" { "answered" } else { "unavailable" };
+            let expected = if first == "ConditionalCheckFailed" { "answered" } else { refused };
             assert_eq!(outcome, expected, "{first}, {second}");
         }
     }

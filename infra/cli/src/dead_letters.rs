@@ -8,14 +8,20 @@ mod queue;
 
 use std::collections::BTreeSet;
 
-use aws::{DynamoEventStore, EventBridge};
+use aws::DynamoEventStore;
 use clap::Subcommand;
 use eventing::{Host, System};
 use letter::Letter;
 use queue::{HIDDEN_FOR_REDRIVE, Queue, no_letter};
 use serde_json::{Value, json};
 
-use crate::{Error, Options, Scan, Verdict, connection::Names, models::Tables, republish};
+use crate::{
+    Error, Options, Scan, Verdict,
+    connection::Connection,
+    models::Tables,
+    output::{self, note},
+    republish::{self, Destination},
+};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -38,9 +44,8 @@ pub enum Command {
         all: bool,
         #[command(flatten)]
         queue: QueueName,
-        /// The bus.
-        #[arg(long, env = "EVENT_BUS")]
-        event_bus: String,
+        #[command(flatten)]
+        to: republish::To,
         #[command(flatten)]
         scan: Scan,
     },
@@ -61,31 +66,36 @@ pub struct QueueName {
     queue: String,
 }
 
-pub async fn run(options: &Options, names: &Names, tables: &Tables, command: &Command) -> Result<Verdict, Error> {
+pub async fn run(
+    options: &Options,
+    connection: &Connection,
+    tables: &Tables<'_>,
+    command: &Command,
+) -> Result<Verdict, Error> {
     let name = match command {
         Command::List(queue)
         | Command::Show { queue, .. }
         | Command::Redrive { queue, .. }
         | Command::Delete { queue, .. } => &queue.queue,
     };
-    let queue = Queue::connect(names, name).await?;
+    let queue = Queue::connect(connection, name).await?;
     match command {
         Command::List(_) => {
             let hidden = queue.hidden().await?;
             let all = queue.look().await?;
             for letter in &all {
-                options.tell(letter, &letter.in_words());
+                options.tell(letter, &letter.in_words())?;
             }
             if hidden > 0 {
-                eprintln!(
+                note(&format!(
                     "about {hidden} more are hidden, for a quarter of an hour at most: somebody is at work on them"
-                );
+                ));
             }
             if !all.is_empty() || hidden > 0 {
                 return Ok(Verdict::NotWell);
             }
             if !options.json {
-                println!("nothing waits in {name}");
+                output::line(&format!("nothing waits in {name}"))?;
             }
             Ok(Verdict::Well)
         }
@@ -93,12 +103,12 @@ pub async fn run(options: &Options, names: &Names, tables: &Tables, command: &Co
             let all = queue.look().await?;
             let letter = all.iter().find(|letter| letter.id == *id).ok_or_else(|| no_letter(id))?;
             let body: Value = serde_json::from_str(&letter.body).unwrap_or_else(|_| Value::String(letter.body.clone()));
-            println!("{}", if options.json { body.to_string() } else { format!("{body:#}") });
+            output::line(&if options.json { body.to_string() } else { format!("{body:#}") })?;
             Ok(Verdict::Well)
         }
-        Command::Redrive { ids, all, event_bus, scan, .. } => {
+        Command::Redrive { ids, all, to, scan, .. } => {
             tables.check(&[]).await?;
-            let (store, bus) = (&tables.store, republish::connect(event_bus).await?);
+            let (store, bus) = (&tables.store, to.connect(connection).await?);
             let mut redrive = Redrive { options, queue, store, bus, of_records: Vec::new(), stay: Vec::new() };
             if *all {
                 redrive.all().await?;
@@ -112,7 +122,7 @@ pub async fn run(options: &Options, names: &Names, tables: &Tables, command: &Co
         Command::Delete { ids, .. } => {
             for letter in queue.take(ids).await? {
                 queue.delete(&letter).await?;
-                options.tell(&json!({ "id": letter.id }), &format!("{}: deleted", letter.id));
+                options.tell(&json!({ "id": letter.id }), &format!("{}: deleted", letter.id))?;
             }
             Ok(Verdict::Well)
         }
@@ -124,7 +134,7 @@ struct Redrive<'a> {
     options: &'a Options,
     queue: Queue,
     store: &'a DynamoEventStore,
-    bus: EventBridge,
+    bus: Destination,
     /// Those about records of the stream, which one look over the table serves, in the end.
     of_records: Vec<Letter>,
     stay: Vec<Letter>,
@@ -138,7 +148,7 @@ impl Redrive<'_> {
             let letters = self.queue.receive(HIDDEN_FOR_REDRIVE).await?;
             if letters.is_empty() {
                 if !later.is_empty() {
-                    eprintln!("{} have come since this began, and wait for the next redrive", later.len());
+                    note(&format!("{} have come since this began, and wait for the next redrive", later.len()));
                 }
                 return self.queue.put_back(&later).await;
             }
@@ -165,24 +175,33 @@ impl Redrive<'_> {
     async fn settle(&mut self, letter: Letter, outcome: Result<u64, String>) -> Result<(), Error> {
         match outcome {
             Ok(events) => {
-                self.queue.delete(&letter).await?;
-                let json = json!({ "id": letter.id, "events": events });
-                self.options.tell(&json, &format!("{}: {events} events published", letter.id));
+                // Published and still there: to redrive it once more does no harm.
+                if let Err(error) = self.queue.delete(&letter).await {
+                    return self.keep(letter, &format!("its events are published, {}", eventing::causes(&*error)));
+                }
+                let done = match events {
+                    0 => "nothing to publish, for the schedule comes again by itself".to_owned(),
+                    events => format!("{events} events published"),
+                };
+                self.options.tell(&json!({ "id": letter.id, "events": events }), &format!("{}: {done}", letter.id))
             }
-            Err(error) => {
-                let json = json!({ "id": letter.id, "error": error });
-                self.options.tell(&json, &format!("{}: stays, {error}", letter.id));
-                self.stay.push(letter);
-            }
+            Err(error) => self.keep(letter, &error),
         }
-        Ok(())
+    }
+
+    /// Leaves a letter where it is.
+    fn keep(&mut self, letter: Letter, why: &str) -> Result<(), Error> {
+        let told =
+            self.options.tell(&json!({ "id": letter.id, "error": why }), &format!("{}: stays, {why}", letter.id));
+        self.stay.push(letter);
+        told
     }
 
     async fn finish(mut self, scan: Scan) -> Result<Verdict, Error> {
         let of_records = std::mem::take(&mut self.of_records);
         let times = of_records.iter().filter_map(Letter::time);
         if let Some((from, to)) = times.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))) {
-            let published = republish::of_time(self.store, &self.bus, Some(from), Some(to), scan).await;
+            let published = republish::of_time(self.store, &self.bus, None, Some(from), Some(to), scan).await;
             let records: u64 = of_records.iter().filter_map(Letter::records).sum();
             let outcome = published.map_err(|error| eventing::causes(&*error)).and_then(|published| {
                 // Each was an append. Where fewer are of that time, a clock was so far off that we cannot know which they were.

@@ -18,7 +18,7 @@ use futures_util::{StreamExt, future::try_join_all, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Scan, Verdict};
+use crate::{Error, Scan, Verdict, output::note};
 
 /// Aggregates of one segment that are worked on at once: enough to hide the way to the tables, few enough not to crowd them.
 const AT_ONCE: usize = 8;
@@ -100,7 +100,7 @@ impl Bookmark {
         let found = file.as_deref().and_then(Self::found);
         let progress = found.filter(|found| found.table == table && found.segments == segments);
         if let (Some(file), Some(_)) = (&file, &progress) {
-            eprintln!("going on where the last run came to; delete {} to begin anew", file.display());
+            note(&format!("going on where the last run came to; delete {} to begin anew", file.display()));
         }
         let progress = progress.unwrap_or(Progress { table: table.to_owned(), segments, reached: BTreeMap::new() });
         let bookmark = Self { file, progress: RefCell::new(progress) };
@@ -187,7 +187,7 @@ async fn each_of<F: Future<Output = Result<Verdict, Error>>>(
                 Err(error) => {
                     seen.unreadable += 1;
                     verdict = Verdict::NotWell;
-                    bar.suspend(|| eprintln!("{}", eventing::causes(&error)));
+                    bar.suspend(|| note(&eventing::causes(&error)));
                 }
                 Ok(commit) => match histories.last_mut() {
                     Some(last) if last.aggregate_id == commit.aggregate_id => last.commits.push(commit),

@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `connection.rs` | the clients of AWS's services, and errors for tables, queues and buses that are missing |
+//! | `connection.rs` | the local cloud or AWS: credentials, clients, and the names of what is used there |
 //! | `models.rs` | one answer for each read model to what verify and rebuild ask |
 //! | `report.rs` | what is said of one, in words and as JSON |
 //! | `differences.rs` | the attributes that differ, as far as they are nobody's private text |
@@ -12,8 +12,11 @@
 //! | `totals.rs` | the totals, which are sums and so are rebuilt beside the old ones |
 //! | `republish.rs` | recorded events, once more on the bus |
 //! | `dead_letters.rs` | what could not be handled: listed, shown, redriven |
+//! | `output.rs` | all printing |
 //!
 //! Every command can be stopped anywhere and run again: each single write leaves everything right.
+
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "they panic; see `output.rs`")]
 
 mod connection;
 mod dead_letters;
@@ -21,6 +24,7 @@ mod differences;
 mod histories;
 mod journal;
 mod models;
+mod output;
 mod report;
 mod republish;
 mod rows;
@@ -29,15 +33,16 @@ mod totals;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use connection::Names;
+use connection::{Connection, Target};
+use output::{Unwritten, note};
 use report::{Model, Report};
 use serde::Serialize;
+use signal_hook::{consts::SIGINT, iterator::Signals};
 
 /// Looks after a Daybook: verifies and rebuilds read models, publishes events again, sees to dead letters.
 ///
-/// Takes region and credentials from the environment (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-/// `AWS_SESSION_TOKEN`). For a profile: `eval "$(aws configure export-credentials --format env)"`. For the local cloud:
-/// `export $(curl -s http://127.0.0.1:3000/_local/environment)`.
+/// `--local` leads to the local cloud. Otherwise region and credentials come from where AWS's own tools take them: the
+/// environment, `--profile` and `~/.aws`, single sign-on (after `aws sso login`), a container or an instance.
 #[derive(Debug, Parser)]
 #[command(
     name = "daybook",
@@ -45,9 +50,8 @@ use serde::Serialize;
     after_help = "Exit status: 0 all is well or put right; 1 something is not; 2 it could not be found out."
 )]
 struct Options {
-    /// What stands before the names of tables and queues: the template's parameter `TablePrefix`.
-    #[arg(long, env = "TABLE_PREFIX", default_value = "", global = true)]
-    table_prefix: String,
+    #[command(flatten)]
+    target: Target,
     /// Answers as JSON on the standard output; without it, in words.
     #[arg(long, global = true)]
     json: bool,
@@ -78,9 +82,8 @@ enum Command {
     Republish {
         #[command(flatten)]
         which: republish::Which,
-        /// The bus.
-        #[arg(long, env = "EVENT_BUS")]
-        event_bus: String,
+        #[command(flatten)]
+        to: republish::To,
         #[command(flatten)]
         scan: Scan,
     },
@@ -103,6 +106,9 @@ impl Verdict {
     }
 }
 
+/// The exit status where it could not be found out whether all is well.
+const NOT_FOUND_OUT: u8 = 2;
+
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Whether what was looked at is as it should be.
@@ -115,24 +121,38 @@ enum Verdict {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = tokio::select! {
-        outcome = run(&options) => outcome,
-        // Every write is complete in itself, so the work may be dropped anywhere.
-        _ = tokio::signal::ctrl_c() => Err("stopped; run the same command again to go on".into()),
+    let outcome = match end_at_interrupt() {
+        Ok(()) => run(&options).await,
+        Err(error) => Err(error.into()),
     };
     match outcome {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
         Ok(Verdict::NotWell) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {}", eventing::causes(&*error));
-            ExitCode::from(2)
+            // Whoever closed the pipe does not want to know.
+            if !error.downcast_ref::<Unwritten>().is_some_and(Unwritten::is_closed_pipe) {
+                note(&format!("error: {}", eventing::causes(&*error)));
+            }
+            ExitCode::from(NOT_FOUND_OUT)
         }
     }
 }
 
+/// Ends the program at Ctrl-C. Every write is complete in itself, so that may be anywhere.
+fn end_at_interrupt() -> std::io::Result<()> {
+    let mut interrupts = Signals::new([SIGINT])?;
+    std::thread::spawn(move || {
+        if interrupts.forever().next().is_some() {
+            note("error: stopped; run the same command again to go on");
+            std::process::exit(NOT_FOUND_OUT.into());
+        }
+    });
+    Ok(())
+}
+
 async fn run(options: &Options) -> Result<Verdict, Error> {
-    let names = Names::new(&options.table_prefix);
-    let tables = models::Tables::connect(&names)?;
+    let connection = Connection::open(&options.target).await?;
+    let tables = models::Tables::new(&connection);
     match &options.command {
         Command::Verify { models, repair, scan } => {
             let models = if models.is_empty() { Model::all() } else { models.clone() };
@@ -140,40 +160,41 @@ async fn run(options: &Options) -> Result<Verdict, Error> {
             let mut verdict = Verdict::Well;
             if *repair {
                 for model in models {
-                    verdict = verdict.max(options.report(&tables.repair(model, *scan).await?));
+                    verdict = verdict.max(options.report(&tables.repair(model, *scan).await?)?);
                 }
             } else {
-                let tell = |report: &Report| verdict = verdict.max(options.report(report));
+                let tell = |report: &Report| {
+                    verdict = verdict.max(options.report(report)?);
+                    Ok(())
+                };
                 tables.verify(&models, *scan, tell).await?;
             }
             Ok(verdict)
         }
         Command::Rebuild { model, scan } => {
             tables.check(&[*model]).await?;
-            Ok(options.report(&tables.rebuild(*model, *scan).await?))
+            options.report(&tables.rebuild(*model, *scan).await?)
         }
-        Command::Republish { which, event_bus, scan } => {
+        Command::Republish { which, to, scan } => {
             tables.check(&[]).await?;
-            let published = republish::run(&tables.store, event_bus, which, *scan).await?;
-            options.tell(&published, &format!("{} events published", published.events));
+            let bus = to.connect(&connection).await?;
+            let published = republish::run(&tables.store, &bus, which, *scan).await?;
+            options.tell(&published, &format!("{} events published", published.events))?;
             Ok(Verdict::Well)
         }
-        Command::DeadLetters(command) => dead_letters::run(options, &names, &tables, command).await,
+        Command::DeadLetters(command) => dead_letters::run(options, &connection, &tables, command).await,
     }
 }
 
 impl Options {
     /// Tells what a read model has come to.
-    fn report(&self, report: &Report) -> Verdict {
-        self.tell(report, &report.in_words());
-        Verdict::of(report.is_well())
+    fn report(&self, report: &Report) -> Result<Verdict, Error> {
+        self.tell(report, &report.in_words())?;
+        Ok(Verdict::of(report.is_well()))
     }
 
     /// Tells an answer, in words or as one line of JSON.
-    fn tell(&self, json: &impl Serialize, words: &str) {
-        match serde_json::to_string(json) {
-            Ok(json) if self.json => println!("{json}"),
-            _ => println!("{words}"),
-        }
+    fn tell(&self, json: &impl Serialize, words: &str) -> Result<(), Error> {
+        if self.json { Ok(output::line(&serde_json::to_string(json)?)?) } else { Ok(output::line(words)?) }
     }
 }

@@ -1,15 +1,13 @@
 //! The read models, each with its table and the form of its rows.
 
-use std::time::Duration;
-
 use aws::{Counters, CurrentRows, DynamoEventStore, Journal, Mode, RowHistory};
-use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig};
+use aws_sdk_dynamodb::Client;
 use domain::{AccountRow, StatementEntry, TransactionRow};
 use futures_util::future::{join_all, try_join_all};
 
 use crate::{
     Error, Scan, Verdict,
-    connection::Names,
+    connection::Connection,
     histories::{self, History, Seen},
     journal,
     report::{Model, Report},
@@ -17,7 +15,7 @@ use crate::{
 };
 
 /// The tables.
-pub struct Tables {
+pub struct Tables<'a> {
     pub store: DynamoEventStore,
     accounts: CurrentRows,
     statement: RowHistory,
@@ -25,23 +23,15 @@ pub struct Tables {
     journal: Journal,
     totals: Counters,
     client: Client,
-    names: Names,
+    connection: &'a Connection,
 }
 
-/// Nobody waits for an answer as a function's caller does, and much is read at once.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-
-fn patient() -> Result<Client, aws::ConfigError> {
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
-    Ok(aws::client!(aws_sdk_dynamodb, "AWS_ENDPOINT_URL_DYNAMODB", timeouts))
-}
-
-impl Tables {
-    /// The tables with these names.
-    pub fn connect(names: &Names) -> Result<Self, Error> {
-        let client = patient()?;
-        let table = |name: &str| names.of(name);
-        Ok(Self {
+impl<'a> Tables<'a> {
+    /// The tables of a deployment.
+    pub fn new(connection: &'a Connection) -> Self {
+        let client = connection.dynamodb();
+        let table = |name: &str| connection.name_of(name);
+        Self {
             store: DynamoEventStore::new(client.clone(), table("events")),
             accounts: CurrentRows::new(client.clone(), table("accounts"), "account_id"),
             statement: RowHistory::new(client.clone(), table("statement"), "account_id"),
@@ -49,20 +39,25 @@ impl Tables {
             journal: Journal::new(client.clone(), table("journal")),
             totals: Counters::new(client.clone(), table("totals")),
             client,
-            names: names.clone(),
-        })
+            connection,
+        }
     }
 
     /// Checks that the events table and those of `models` exist.
     pub async fn check(&self, models: &[Model]) -> Result<(), Error> {
         let models = models.iter().map(|model| model.label());
         let tables: Vec<String> = ["events".to_owned()].into_iter().chain(models).collect();
-        let checks = join_all(tables.iter().map(|table| self.names.check_table(&self.client, table)));
+        let checks = join_all(tables.iter().map(|table| self.connection.check_table(&self.client, table)));
         checks.await.into_iter().collect()
     }
 
     /// Compares read models with the events, which are read once for all of them, and tells of each as soon as it is known.
-    pub async fn verify(&self, models: &[Model], scan: Scan, mut tell: impl FnMut(&Report)) -> Result<(), Error> {
+    pub async fn verify(
+        &self,
+        models: &[Model],
+        scan: Scan,
+        mut tell: impl FnMut(&Report) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let comparisons = try_join_all(models.iter().map(|model| self.begin(*model, Mode::Verify, false))).await?;
         let label = models.iter().map(|model| model.label()).collect::<Vec<_>>().join(", ");
         let compare = async |history: History| {
@@ -74,7 +69,7 @@ impl Tables {
         };
         let seen = histories::each(&self.store, None, &label, scan, compare).await?;
         for (comparison, model) in comparisons.into_iter().zip(models) {
-            tell(&self.report(comparison, *model, seen, scan).await?);
+            tell(&self.report(comparison, *model, seen, scan).await?)?;
         }
         Ok(())
     }

@@ -1,16 +1,17 @@
 //! Recorded events once more on the bus: for what was lost on the way, and for subscribers who want to begin earlier.
 
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell, ops::RangeInclusive};
 
-use aggregate::{AggregateId, Timestamp, Version};
+use aggregate::{Aggregate, AggregateId, Timestamp, Version};
 use aws::{DynamoEventStore, EventBridge};
+use domain::{Account, EVENT_SOURCE, Transaction};
 use eventing::{Bus, Commit, Entry, EventStore, System, publish};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
     Error, Scan, Verdict,
-    connection::explained,
+    connection::{Connection, explained},
     histories::{self, History},
 };
 
@@ -45,42 +46,79 @@ impl Published {
     }
 }
 
-/// Publishes what is asked for.
-pub async fn run(store: &DynamoEventStore, bus: &str, which: &Which, scan: Scan) -> Result<Published, Error> {
-    match which.aggregate {
-        Some(id) => {
-            let published = of_aggregate(store, &connect(bus).await?, AggregateId(id), 1, Version::MAX).await?;
-            if published.events == 0 {
-                return Err(format!("there is no aggregate {id}, so nothing was published; check the id").into());
-            }
-            Ok(published)
-        }
-        None => of_time(store, &connect(bus).await?, which.from, which.to, scan).await,
+/// The bus that events go to, and under which name.
+#[derive(Debug, Clone, clap::Args)]
+pub struct To {
+    /// The bus: the stack's parameter `EventBusName` [env: `EVENT_BUS`]
+    #[arg(long)]
+    event_bus: Option<String>,
+    /// The source of events that are not the bank's, and whose dead letter does not say it.
+    #[arg(long)]
+    source: Option<String>,
+}
+
+impl To {
+    /// The bus, which exists: events for one that does not would be accepted, and dropped.
+    pub async fn connect(&self, connection: &Connection) -> Result<Destination, Error> {
+        const ADVICE: &str = "set EVENT_BUS or --event-bus to the stack's EventBusName";
+        let bus = self.event_bus.clone().or_else(|| connection.setting("EVENT_BUS"));
+        let bus = bus.ok_or_else(|| format!("no event bus is named; {ADVICE}"))?;
+        let client = connection.eventbridge();
+        let described = client.describe_event_bus().name(&bus).send().await;
+        let advice = format!("The region is {}; {ADVICE}", connection.region());
+        described.map_err(|error| explained(&error, &format!("the event bus `{bus}`"), &advice))?;
+        Ok(Destination { bus: EventBridge::new(client, bus), source: self.source.clone() })
     }
 }
 
-/// The bus with the name or ARN `bus`, which exists: events for one that does not would be accepted, and dropped.
-pub async fn connect(bus: &str) -> Result<EventBridge, Error> {
-    const ADVICE: &str = "Set EVENT_BUS or --event-bus to the stack's EventBusName";
-    let client = aws::eventbridge()?;
-    let described = client.describe_event_bus().name(bus).send().await;
-    described.map_err(|error| explained(&error, &format!("the event bus `{bus}`"), ADVICE))?;
-    Ok(EventBridge::new(client, bus))
+/// A bus, with the source that the operator has named.
+#[derive(Debug)]
+pub struct Destination<B = EventBridge> {
+    pub bus: B,
+    pub source: Option<String>,
 }
 
-/// Publishes the events of an aggregate with versions between `from` and `to`, both included.
-pub async fn of_aggregate(
+impl<B> Destination<B> {
+    /// The source of the events of an aggregate. The bank's events have one and no other, whatever a letter says; of events that
+    /// are another's, the letter says it, or the operator.
+    fn source_of(&self, aggregate_type: &str, letters_own: Option<&str>) -> Result<Cow<'static, str>, Error> {
+        let named = letters_own.or(self.source.as_deref());
+        let is_the_banks = [Account::TYPE, Transaction::TYPE].contains(&aggregate_type);
+        match named {
+            None | Some(EVENT_SOURCE) if is_the_banks => Ok(EVENT_SOURCE.into()),
+            Some(other) if is_the_banks => Err(format!(
+                "it is about an event of {aggregate_type} from `{other}`, but those are from `{EVENT_SOURCE}`"
+            )
+            .into()),
+            Some(source) => Ok(source.to_owned().into()),
+            None => Err(format!("{aggregate_type} is no aggregate of the bank; name its source with --source").into()),
+        }
+    }
+}
+
+/// Publishes what is asked for.
+pub async fn run(store: &DynamoEventStore, to: &Destination, which: &Which, scan: Scan) -> Result<Published, Error> {
+    let Some(id) = which.aggregate else { return of_time(store, to, None, which.from, which.to, scan).await };
+    let published = of_aggregate(store, to, None, AggregateId(id), 1..=Version::MAX).await?;
+    if published.events == 0 {
+        return Err(format!("there is no aggregate {id}, so nothing was published; check the id").into());
+    }
+    Ok(published)
+}
+
+/// Publishes the events of an aggregate that have these versions.
+pub async fn of_aggregate<B: Bus>(
     store: &impl EventStore,
-    bus: &impl Bus,
+    to: &Destination<B>,
+    source: Option<&str>,
     id: AggregateId,
-    from: Version,
-    to: Version,
+    versions: RangeInclusive<Version>,
 ) -> Result<Published, Error> {
-    let (mut published, mut next) = (Published::default(), from);
-    while next <= to {
+    let (mut published, mut next) = (Published::default(), *versions.start());
+    while next <= *versions.end() {
         let commits = store.read(id, next, usize::MAX).await?;
         let Some(last) = commits.last() else { break };
-        published.add(announce(bus, &commits, |_, version| (next..=to).contains(&version)).await?);
+        published.add(announce(to, source, &commits, |_, version| (next..=*versions.end()).contains(&version)).await?);
         next = last.last_version() + 1;
     }
     Ok(published)
@@ -89,7 +127,8 @@ pub async fn of_aggregate(
 /// Publishes the events that were decided at `from` or later and before `to`.
 pub async fn of_time(
     store: &DynamoEventStore,
-    bus: &EventBridge,
+    destination: &Destination,
+    source: Option<&str>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     scan: Scan,
@@ -97,7 +136,7 @@ pub async fn of_time(
     let published = RefCell::new(Published::default());
     let is_wanted = |at: Timestamp| from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to);
     let work = async |history: History| {
-        let more = announce(bus, &history.commits, |at, _| is_wanted(at)).await?;
+        let more = announce(destination, source, &history.commits, |at, _| is_wanted(at)).await?;
         published.borrow_mut().add(more);
         Ok::<_, Error>(Verdict::Well)
     };
@@ -111,7 +150,8 @@ pub async fn of_time(
 
 /// Publishes the events of `commits` that are wanted, as the publisher does.
 async fn announce<B: Bus>(
-    bus: &B,
+    to: &Destination<B>,
+    source: Option<&str>,
     commits: &[Commit],
     is_wanted: impl Fn(Timestamp, Version) -> bool,
 ) -> Result<Published, Error> {
@@ -119,16 +159,39 @@ async fn announce<B: Bus>(
     for commit in commits {
         let before = entries.len();
         for event in commit.envelopes().filter(|event| is_wanted(event.created_at, event.version)) {
-            entries.push(vec![Entry::announcing(domain::EVENT_SOURCE, &event, B::LIMITS.bytes_max)?]);
+            let source = to.source_of(&event.aggregate_type, source)?;
+            entries.push(vec![Entry::announcing(source, &event, B::LIMITS.bytes_max)?]);
         }
         wanted.commits += u64::from(entries.len() > before);
     }
     wanted.events = entries.len() as u64;
-    let published = publish(bus, &System, &entries).await;
+    let published = publish(&to.bus, &System, &entries).await;
     match published.refusal {
         Some(refusal) => {
             Err(format!("the bus took {} of {} events: {refusal}", published.records, entries.len()).into())
         }
         None => Ok(wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(named: Option<&str>, aggregate_type: &str, letters_own: Option<&str>) -> Result<String, String> {
+        let to = Destination { bus: (), source: named.map(str::to_owned) };
+        to.source_of(aggregate_type, letters_own).map(Cow::into_owned).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_banks_events_have_one_source_and_others_that_of_their_letter() {
+        assert_eq!(source(None, "Account", None).unwrap(), "daybook");
+        assert_eq!(source(None, "Transaction", Some("daybook")).unwrap(), "daybook");
+        assert!(source(None, "Account", Some("payments")).unwrap_err().contains("from `daybook`"));
+        assert!(source(Some("payments"), "Account", None).is_err());
+        assert_eq!(source(None, "Book", Some("library")).unwrap(), "library");
+        assert_eq!(source(Some("other"), "Book", Some("library")).unwrap(), "library");
+        assert_eq!(source(Some("library"), "Book", None).unwrap(), "library");
+        assert!(source(None, "Book", None).unwrap_err().contains("--source"));
     }
 }

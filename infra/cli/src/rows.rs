@@ -15,6 +15,7 @@ use futures_util::future::try_join_all;
 use crate::{
     Error, Scan, Verdict,
     histories::{History, Seen},
+    output::note,
     report::{Model, Report},
 };
 
@@ -131,7 +132,7 @@ pub fn unreadable(aggregate_id: AggregateId, version: Version, error: ProjectErr
         ProjectError::Unreadable(_)
         | ProjectError::NoHistory { .. }
         | ProjectError::Read(ReadError::Corrupt(_) | ReadError::AnotherType) => {
-            eprintln!("{aggregate_id}: {}", eventing::causes(&error));
+            note(&format!("{aggregate_id}: {}", eventing::causes(&error)));
             let (kind, differences) = (Kind::Unreadable, Vec::new());
             Ok(Finding { aggregate_id, version, kind, at: 0, repaired: false, differences })
         }

@@ -15,6 +15,7 @@ use eventing::{Host, ReadTable, Saved, System};
 use crate::{
     Error, Scan, Verdict,
     histories::{self, History, Seen},
+    output::note,
     report::{CounterFinding, Model, Report},
     rows::{ON_ITS_WAY, rows_of, unreadable},
 };
@@ -196,7 +197,7 @@ pub async fn rebuild(store: &DynamoEventStore, table: &Counters, scan: Scan) -> 
     }
     if let Some(leaving) = generations.leaving {
         // Until everybody has seen it, some still write the old one; what they do there is done here once more.
-        eprintln!("the new totals are in use; bringing in what happened meanwhile");
+        note("the new totals are in use; bringing in what happened meanwhile");
         System.sleep(ALL_HAVE_SEEN_IT).await;
         let current = generations.current;
         report = build(store, &table.of_generation(current), &format!("settle-totals-{current}"), scan).await?;

@@ -34,7 +34,7 @@ impl Bus for EventBridge {
         let entries = entries.iter().map(|entry| {
             PutEventsRequestEntry::builder()
                 .event_bus_name(&self.bus)
-                .source(entry.source)
+                .source(&*entry.source)
                 .detail_type(&entry.detail_type)
                 .detail(&entry.detail)
                 .time(DateTime::from_millis(entry.time.as_micros() / 1_000))

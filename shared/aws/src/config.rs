@@ -2,7 +2,7 @@
 //! missing stops the function there and is named.
 //!
 //! The clients are made from the variables themselves instead of through `aws-config`, whose chain of credential sources a
-//! function never needs: it would be megabytes of code and most of a cold start's allocations.
+//! function never needs: it would be megabytes of code and most of a cold start's allocations. An operator needs it: `infra/cli`.
 
 use std::time::Duration;
 
@@ -44,30 +44,23 @@ const _: () = {
     assert!(CONNECT_TIMEOUT.as_millis() < ATTEMPT_TIMEOUT.as_millis(), "no time is left for the request");
 };
 
-/// A client of the SDK crate `$sdk` that gives up soon enough for its caller to answer, or after `$timeouts`; the environment variable
-/// `$endpoint` points it elsewhere than at AWS. Ends the function around it with a [`ConfigError`] where region or credentials are missing.
-#[macro_export]
+/// A client of the SDK crate `$sdk` that gives up soon enough for its caller to answer; the environment variable `$endpoint` points
+/// it elsewhere than at AWS. Ends the function around it with a [`ConfigError`] where region or credentials are missing.
 macro_rules! client {
-    ($sdk:ident, $endpoint:literal) => {
-        $crate::client!($sdk, $endpoint, $crate::timeouts())
-    };
-    ($sdk:ident, $endpoint:literal, $timeouts:expr) => {{
+    ($sdk:ident, $endpoint:literal) => {{
         let config = $sdk::Config::builder()
             .behavior_version($sdk::config::BehaviorVersion::v2026_01_12())
-            .region($sdk::config::Region::new($crate::required("AWS_REGION")?))
-            .credentials_provider($crate::credentials()?)
-            .timeout_config($timeouts)
-            .retry_config($crate::retries());
-        let endpoint = $crate::required($endpoint).ok();
+            .region($sdk::config::Region::new(required("AWS_REGION")?))
+            .credentials_provider(credentials()?)
+            .timeout_config(timeouts())
+            .retry_config(retries());
+        let endpoint = required($endpoint).ok();
         $sdk::Client::from_conf(endpoint.into_iter().fold(config, |config, url| config.endpoint_url(url)).build())
     }};
 }
 
 /// The credentials in the environment.
-///
-/// # Errors
-/// When they are missing.
-pub fn credentials() -> Result<Credentials, ConfigError> {
+fn credentials() -> Result<Credentials, ConfigError> {
     Ok(Credentials::new(
         required("AWS_ACCESS_KEY_ID")?,
         required("AWS_SECRET_ACCESS_KEY")?,

@@ -20,7 +20,7 @@ use crate::{
     difference::differences,
     fault::cancellation_reasons,
     generations::{self, Known},
-    item::{Item, decode, encode, failed, text, unwritable, version_of},
+    item::{Item, cancelled, decode, encode, failed, text, unwritable, version_of},
 };
 
 /// Rows that are saved in one transaction, at most.
@@ -181,11 +181,7 @@ impl Counters {
             Ok(_) => Ok(Saved::Written),
             // Also where another projector is at work on a counter: the next look at the row tells.
             Err(error) if cancellation_reasons(&error).into_iter().any(is_other) => Ok(Saved::Stale),
-            // A counter that is no number, or an amount that it cannot hold.
-            Err(error) if cancellation_reasons(&error).contains(&"ValidationError") => {
-                Err(TableError::Refused(error.into()))
-            }
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(cancelled(error)),
         }
     }
 

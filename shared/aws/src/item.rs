@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, UserId, Version};
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
+    operation::transact_write_items::TransactWriteItemsError,
     types::AttributeValue,
 };
 use eventing::{Commit, RecordedEvent, Saved, Snapshot, TableError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::fault::{Fault, fault};
+use crate::fault::{Fault, cancellation_reasons, fault};
 
 /// Names of attributes that are spoken of outside the item.
 pub(crate) const AGGREGATE_ID: &str = "aggregate_id";
@@ -103,6 +104,18 @@ where
         Fault::Passing(source) => TableError::Unavailable(source),
         Fault::Permanent(source) => TableError::Refused(source),
     }
+}
+
+/// The error of a `TransactWriteItems` request, of which one item may be what no later request could write.
+pub(crate) fn cancelled<R>(error: SdkError<TransactWriteItemsError, R>) -> TableError
+where
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let is_permanent = |reason: &&str| matches!(*reason, "ValidationError" | "ItemCollectionSizeLimitExceeded");
+    if cancellation_reasons(&error).iter().any(is_permanent) {
+        return TableError::Refused(fault(error).into_source());
+    }
+    failed(error)
 }
 
 /// The error of a row or a request that has no form in which it could be sent.

@@ -13,7 +13,7 @@ use eventing::{ENTRY_WRITE_MAX, JournalReader, JournalTable, Placing, Position, 
 use crate::{
     RowPlace, Segment,
     fault::cancellation_reasons,
-    item::{Item, decode, encode, failed, saved, text, unwritable},
+    item::{Item, cancelled, decode, encode, failed, saved, text, unwritable},
 };
 
 /// The journal's table.
@@ -144,7 +144,7 @@ impl Journal {
                 match write.send().await {
                     Ok(_) => Ok(true),
                     Err(error) if cancellation_reasons(&error).first() == Some(&"ConditionalCheckFailed") => Ok(false),
-                    Err(error) => Err(failed(error)),
+                    Err(error) => Err(cancelled(error)),
                 }
             }
         }

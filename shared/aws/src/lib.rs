@@ -27,9 +27,7 @@ mod stream;
 mod telemetry;
 
 pub use bus::{EventBridge, envelope_of, project_delivered};
-pub use config::{
-    ConfigError, OPERATION_TIMEOUT, credentials, dynamodb, eventbridge, required, retries, secrets_manager, timeouts,
-};
+pub use config::{ConfigError, OPERATION_TIMEOUT, dynamodb, eventbridge, required, retries, secrets_manager, timeouts};
 pub use counters::{Contents, Counters};
 pub use difference::Difference;
 pub use event_store::{DynamoEventStore, ScanPage, ScanPlace, Segment};

@@ -1,7 +1,7 @@
 //! Recorded events on their way to a bus. A bus takes a few entries a request and may refuse some of them in an answer that is
 //! otherwise a success; nothing counts as published before its own entry is accepted.
 
-use std::{future::Future, time::Duration};
+use std::{borrow::Cow, future::Future, time::Duration};
 
 use aggregate::{Envelope, Timestamp};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{Host, causes, host::pause, measures};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// Who says it: what rules match first.
-    pub source: &'static str,
+    pub source: Cow<'static, str>,
     /// What it is: the event's type.
     pub detail_type: String,
     /// The message, as JSON text.
@@ -51,8 +51,13 @@ impl Entry {
     ///
     /// # Errors
     /// When the envelope does not serialise.
-    pub fn announcing(source: &'static str, envelope: &Envelope, bytes_max: usize) -> Result<Self, serde_json::Error> {
-        let whole = Self::new(source, &envelope.event_type, envelope.created_at, envelope)?;
+    pub fn announcing(
+        source: impl Into<Cow<'static, str>>,
+        envelope: &Envelope,
+        bytes_max: usize,
+    ) -> Result<Self, serde_json::Error> {
+        let source = source.into();
+        let whole = Self::new(source.clone(), &envelope.event_type, envelope.created_at, envelope)?;
         if whole.bytes() <= bytes_max {
             return Ok(whole);
         }
@@ -65,12 +70,13 @@ impl Entry {
     /// # Errors
     /// When it does not serialise.
     pub fn new(
-        source: &'static str,
+        source: impl Into<Cow<'static, str>>,
         detail_type: &str,
         time: Timestamp,
         detail: &impl Serialize,
     ) -> Result<Self, serde_json::Error> {
-        Ok(Self { source, detail_type: detail_type.to_owned(), detail: serde_json::to_string(detail)?, time })
+        let (source, detail_type) = (source.into(), detail_type.to_owned());
+        Ok(Self { source, detail_type, detail: serde_json::to_string(detail)?, time })
     }
 
     /// Its size as EventBridge counts it: 14 bytes for the time, and the bytes of the texts (EventBridge user guide,

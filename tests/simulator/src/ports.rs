@@ -357,7 +357,7 @@ impl Bus for Services {
                 continue;
             }
             let mut event = EventBridgeEvent::<Value>::default();
-            entry.source.clone_into(&mut event.source);
+            entry.source.as_ref().clone_into(&mut event.source);
             event.detail_type.clone_from(&entry.detail_type);
             event.detail = serde_json::from_str(&entry.detail).map_err(|error| BusError(error.into()))?;
             self.shared().take(event);

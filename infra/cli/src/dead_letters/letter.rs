@@ -8,14 +8,20 @@ use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Error, republish};
+use crate::{
+    Error,
+    republish::{self, Destination},
+};
+
+/// What a publisher's own source has after the source of the events that it publishes.
+const PUBLISHERS: &str = ".event-publisher";
 
 /// What a dead letter is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "about")]
 pub enum About {
-    /// One recorded event.
-    Event { event_type: String, aggregate_id: AggregateId, version: Version },
+    /// One recorded event, and the source under which it was published.
+    Event { event_type: String, aggregate_id: AggregateId, version: Version, source: String },
     /// Records of the stream that were given up without a look at what is in them, from and to when they arrived.
     Records { number: u64, from: Timestamp, to: Timestamp },
     /// A request of another system, by the id of its event. Who sent it has no answer yet, and repeats it.
@@ -54,7 +60,7 @@ impl Letter {
 
     pub fn in_words(&self) -> String {
         let about = match &self.about {
-            About::Event { event_type, aggregate_id, version } => {
+            About::Event { event_type, aggregate_id, version, .. } => {
                 format!("{event_type} {aggregate_id} version {version}")
             }
             About::Records { number, from, to } => format!("{number} stream records of {from} to {to}"),
@@ -67,10 +73,11 @@ impl Letter {
     }
 
     /// Publishes the event that it is about; the number of events.
-    pub async fn redrive(&self, store: &DynamoEventStore, bus: &aws::EventBridge) -> Result<u64, Error> {
+    pub async fn redrive(&self, store: &DynamoEventStore, bus: &Destination) -> Result<u64, Error> {
         match &self.about {
-            About::Event { aggregate_id, version, .. } => {
-                match republish::of_aggregate(store, bus, *aggregate_id, *version, *version).await?.events {
+            About::Event { aggregate_id, version, source, .. } => {
+                let versions = *version..=*version;
+                match republish::of_aggregate(store, bus, Some(source), *aggregate_id, versions).await?.events {
                     0 => Err(format!("{aggregate_id} has no event of version {version}").into()),
                     events => Ok(events),
                 }
@@ -144,7 +151,10 @@ fn of_event(event: &Value) -> About {
     let aggregate_id = text("/detail/aggregate_id").and_then(|id| id.parse().ok()).map(AggregateId);
     match (text("/detail-type"), aggregate_id, version) {
         (Some(event_type), Some(aggregate_id), Some(version)) => {
-            About::Event { event_type: event_type.to_owned(), aggregate_id, version }
+            let source = text("/source").unwrap_or_default();
+            // The publisher's report of a record that it could not read has a source of the publisher's own.
+            let source = source.strip_suffix(PUBLISHERS).unwrap_or(source).to_owned();
+            About::Event { event_type: event_type.to_owned(), aggregate_id, version, source }
         }
         _ => About::Unknown,
     }
@@ -163,7 +173,8 @@ mod tests {
     }
 
     fn about_event(event_type: &str) -> About {
-        About::Event { event_type: event_type.to_owned(), aggregate_id: AggregateId(ID.parse().unwrap()), version: 7 }
+        let (aggregate_id, source) = (AggregateId(ID.parse().unwrap()), "daybook".to_owned());
+        About::Event { event_type: event_type.to_owned(), aggregate_id, version: 7, source }
     }
 
     /// The record of a failed asynchronous invocation (Lambda developer guide, "Capturing records of invocations").

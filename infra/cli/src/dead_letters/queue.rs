@@ -10,7 +10,8 @@ use aws_sdk_sqs::{
 use super::letter::Letter;
 use crate::{
     Error,
-    connection::{Names, explained},
+    connection::{Connection, explained},
+    output::note,
 };
 
 /// A queue of dead letters.
@@ -27,11 +28,11 @@ pub const HIDDEN_FOR_REDRIVE: Duration = Duration::from_mins(15);
 const LOOK_MAX: usize = 1_000;
 
 impl Queue {
-    /// The queue `name` of those with these names.
-    pub async fn connect(names: &Names, name: &str) -> Result<Self, Error> {
-        let (client, name) = (sqs()?, names.of(name));
+    /// The deployment's queue `name`.
+    pub async fn connect(connection: &Connection, name: &str) -> Result<Self, Error> {
+        let (client, name) = (connection.sqs(), connection.name_of(name));
         let found = client.get_queue_url().queue_name(&name).send().await;
-        let found = found.map_err(|error| explained(&error, &format!("the queue `{name}`"), &names.advice()))?;
+        let found = found.map_err(|error| explained(&error, &format!("the queue `{name}`"), &connection.advice()))?;
         Ok(Self { client, url: found.queue_url.ok_or("the queue has no URL")? })
     }
 
@@ -91,7 +92,7 @@ impl Queue {
                 return Ok(letters);
             }
         }
-        eprintln!("{} letters and more wait: these are some of them", letters.len());
+        note(&format!("{} letters and more wait: these are some of them", letters.len()));
         Ok(letters)
     }
 
@@ -109,10 +110,6 @@ impl Queue {
         self.client.delete_message().queue_url(&self.url).receipt_handle(&letter.receipt).send().await?;
         Ok(())
     }
-}
-
-fn sqs() -> Result<Client, aws::ConfigError> {
-    Ok(aws::client!(aws_sdk_sqs, "AWS_ENDPOINT_URL_SQS"))
 }
 
 /// There is none with this id.
