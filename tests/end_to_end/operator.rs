@@ -488,7 +488,7 @@ fn a_missing_table_queue_bus_or_aggregate_is_named_with_what_to_do() {
     let operator = Operator::of(&cloud);
     let nobody = "00000000-0000-0000-0000-000000000000";
     let advice =
-        "The prefix of tables and queues is `other-`; set TABLE_PREFIX or --table-prefix to the stack's TablePrefix";
+        "the prefix of tables and queues is `other-`; set TABLE_PREFIX or --table-prefix to the stack's TablePrefix";
     let cases: [(&[&str], &str, &str); 5] = [
         (&["verify", "accounts", "--table-prefix", "other-"], "the table `other-events` does not exist", advice),
         (&["rebuild", "totals", "--table-prefix", "other-"], "the table `other-events` does not exist", advice),

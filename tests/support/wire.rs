@@ -43,6 +43,8 @@ pub enum Reply {
 #[derive(Debug, Default)]
 struct Script {
     faults: VecDeque<Fault>,
+    /// What happens to every request with this text in it.
+    of_text: Vec<(String, Reply)>,
     /// The bodies of all requests, whether or not they arrived.
     sent: Vec<String>,
 }
@@ -54,7 +56,12 @@ pub struct Wire(Arc<Mutex<Script>>);
 impl Wire {
     /// What will happen to the next requests. Those after them arrive.
     pub fn script(&self, faults: impl IntoIterator<Item = Fault>) {
-        *self.lock() = Script { faults: faults.into_iter().collect(), sent: Vec::new() };
+        *self.lock() = Script { faults: faults.into_iter().collect(), ..Script::default() };
+    }
+
+    /// What is answered from now on to every request that has `text` in its body, and that does not arrive.
+    pub fn answer_all_with(&self, text: &str, reply: Reply) {
+        self.lock().of_text.push((text.to_owned(), reply));
     }
 
     /// The bodies of the requests since the script was given.
@@ -106,8 +113,11 @@ impl HttpConnector for Connector {
         let body = request.body().bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let fault = {
             let mut script = self.wire.lock();
-            script.sent.push(body.unwrap_or_default());
-            script.faults.pop_front().unwrap_or(Fault::None)
+            let body = body.unwrap_or_default();
+            let of_text = script.of_text.iter().find(|(text, _)| body.contains(text));
+            let of_text = of_text.map(|(_, reply)| Fault::Before(reply.clone()));
+            script.sent.push(body);
+            of_text.or_else(|| script.faults.pop_front()).unwrap_or(Fault::None)
         };
         match fault {
             Fault::None => self.inner.call(request),

@@ -150,7 +150,8 @@ impl Redrive<'_> {
                 if !later.is_empty() {
                     note(&format!("{} have come since this began, and wait for the next redrive", later.len()));
                 }
-                return self.queue.put_back(&later).await;
+                self.queue.put_back(&later).await;
+                return Ok(());
             }
             for letter in letters.into_iter().filter(|letter| seen.insert(letter.id.clone())) {
                 // What came back at once would go round for ever.
@@ -214,7 +215,63 @@ impl Redrive<'_> {
                 self.settle(letter, outcome.clone()).await?;
             }
         }
-        self.queue.put_back(&self.stay).await?;
+        self.queue.put_back(&self.stay).await;
         Ok(if self.stay.is_empty() { Verdict::Well } else { Verdict::NotWell })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::tests::{Reply, Wire, WireFault};
+    use aws_sdk_sqs::{
+        config::{BehaviorVersion, Credentials, Region},
+        types::Message,
+    };
+    use clap::Parser;
+
+    use super::*;
+    use crate::loops::{FAILS, FINE, HANGS, UNREADABLE, accounts, bus, id, ill, spoil};
+
+    fn letter(number: u128) -> Letter {
+        let detail = json!({ "aggregate_id": id(number), "version": 1 });
+        let event = json!({ "source": "daybook", "detail-type": "AccountCreated", "detail": detail });
+        let message = Message::builder().message_id(number.to_string()).receipt_handle(format!("receipt-{number}"));
+        Letter::new(message.body(event.to_string()).build())
+    }
+
+    #[tokio::test]
+    async fn a_redrive_does_all_others_and_deletes_only_what_was_published() {
+        let (engine, client, wire) = accounts().await;
+        spoil(&engine).await;
+        ill(&wire);
+        let (store, (bus, _)) = (DynamoEventStore::new(client, "events"), bus());
+        // A queue that does not let go of the last letter.
+        let of_queue = Wire::default();
+        of_queue.script(std::iter::repeat_n(WireFault::Before(Reply::Status(200, "{}".to_owned())), 50));
+        of_queue.answer_all_with("receipt-5", Reply::Status(500, String::new()));
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url("http://127.0.0.1:9")
+            .http_client(of_queue.http_client())
+            .retry_config(Wire::retries());
+        let queue = Queue::new(aws_sdk_sqs::Client::from_conf(config.build()), "http://127.0.0.1:9/0/q".to_owned());
+        let options = Options::parse_from(["daybook", "dead-letters", "list"]);
+        let mut redrive =
+            Redrive { options: &options, queue, store: &store, bus, of_records: Vec::new(), stay: Vec::new() };
+        for number in [HANGS, FAILS, UNREADABLE, FINE[0], FINE[1]] {
+            redrive.one(letter(number)).await.unwrap();
+        }
+        let stay: Vec<_> = redrive.stay.iter().map(|letter| letter.id.clone()).collect();
+        assert_eq!(stay, ["1", "2", "3", "5"]);
+        assert_eq!(redrive.finish(Scan { segments: 1 }).await.unwrap(), Verdict::NotWell);
+        let sent = of_queue.sent();
+        let (back, deleted): (Vec<_>, Vec<_>) = sent.iter().partition(|body| body.contains("VisibilityTimeout"));
+        let numbers = |bodies: &[&String]| {
+            let number = |body: &&String| (1..=5).find(|number| body.contains(&format!("receipt-{number}"))).unwrap();
+            bodies.iter().map(number).collect::<BTreeSet<u32>>()
+        };
+        assert_eq!((numbers(&deleted), numbers(&back)), ([4, 5].into(), [1, 2, 3, 5].into()));
     }
 }

@@ -6,7 +6,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,8 +14,8 @@ use std::{
 use aggregate::{AggregateId, Version};
 use aws::{DynamoEventStore, ScanPlace, Segment};
 use eventing::Commit;
-use futures_util::{StreamExt, future::try_join_all, stream};
-use indicatif::{ProgressBar, ProgressStyle};
+use futures_util::{StreamExt, future::join_all, stream};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Scan, Verdict, output::note};
@@ -46,7 +46,20 @@ pub struct Seen {
     pub commits: u64,
     /// Items that are no commits this code can read.
     pub unreadable: u64,
+    /// Aggregates that could not be worked on, because something did not answer.
+    pub failed: u64,
 }
+
+impl Seen {
+    fn add(&mut self, more: Self) {
+        self.commits += more.commits;
+        self.unreadable += more.unreadable;
+        self.failed += more.failed;
+    }
+}
+
+/// Failures without a success between them after which a segment is given up: then it is not one aggregate that is ill.
+const FAILURES_IN_A_ROW_MAX: usize = 4 * AT_ONCE;
 
 /// Where a run has come to, in the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -138,9 +151,12 @@ impl Bookmark {
     }
 }
 
-/// Hands every aggregate's history to `work`, which may get one in several pieces, and says whether all is well with it. Resumes
-/// under the name `name`, where there is one: a segment that had something that is not well is done once more from there, so that
-/// whoever goes on does not leave that unsaid.
+/// Hands every aggregate's history to `work`, which may get one in several pieces, and says whether all is well with it. One on
+/// which `work` fails is told, and the others are worked on. Resumes under the name `name`, where there is one: a segment that had
+/// something that is not well is done once more from there, so that whoever goes on does not leave that unsaid.
+///
+/// # Errors
+/// When a segment cannot be read to its end, after all others were.
 pub async fn each<F: Future<Output = Result<Verdict, Error>>>(
     store: &DynamoEventStore,
     name: Option<&str>,
@@ -153,13 +169,16 @@ pub async fn each<F: Future<Output = Result<Verdict, Error>>>(
     let bar = bar(what, commits_about);
     let segments = (0..scan.segments)
         .map(|number| each_of(store, Segment { number, total: scan.segments }, &bookmark, &bar, &work));
-    let seen = try_join_all(segments).await?;
+    let outcomes = join_all(segments).await;
     bar.finish_and_clear();
-    bookmark.done()?;
-    Ok(seen.into_iter().fold(Seen::default(), |all, segment| Seen {
-        commits: all.commits + segment.commits,
-        unreadable: all.unreadable + segment.unreadable,
-    }))
+    let mut seen = Seen::default();
+    for outcome in outcomes {
+        seen.add(outcome?);
+    }
+    if seen.failed == 0 {
+        bookmark.done()?;
+    }
+    Ok(seen)
 }
 
 async fn each_of<F: Future<Output = Result<Verdict, Error>>>(
@@ -177,6 +196,11 @@ async fn each_of<F: Future<Output = Result<Verdict, Error>>>(
     };
     // The last history of a page may go on in the next.
     let mut unfinished: Option<History> = None;
+    let mut failures_in_a_row = 0;
+    let attempt = |history: History| {
+        let (aggregate_id, outcome) = (history.aggregate_id, work(history));
+        async move { (aggregate_id, outcome.await) }
+    };
     loop {
         let page = store.scan(segment, after).await?;
         let mut histories: Vec<History> = unfinished.take().into_iter().collect();
@@ -199,12 +223,28 @@ async fn each_of<F: Future<Output = Result<Verdict, Error>>>(
             unfinished = histories.pop();
         }
         let finished = histories.last().and_then(|last| Some((last.aggregate_id, last.commits.last()?.version)));
-        let mut outcomes = stream::iter(histories).map(work).buffer_unordered(AT_ONCE);
-        while let Some(outcome) = outcomes.next().await {
-            verdict = verdict.max(outcome?);
+        let mut outcomes = stream::iter(histories).map(&attempt).buffer_unordered(AT_ONCE);
+        while let Some((aggregate_id, outcome)) = outcomes.next().await {
+            match outcome {
+                Ok(outcome) => {
+                    verdict = verdict.max(outcome);
+                    failures_in_a_row = 0;
+                }
+                Err(error) => {
+                    verdict = Verdict::NotFoundOut;
+                    seen.failed += 1;
+                    failures_in_a_row += 1;
+                    bar.suspend(|| note(&format!("{aggregate_id}: {}", eventing::causes(&*error))));
+                    if failures_in_a_row == FAILURES_IN_A_ROW_MAX {
+                        return Err(
+                            format!("{failures_in_a_row} aggregates in a row failed, so this was given up").into()
+                        );
+                    }
+                }
+            }
         }
         match (page.next, finished) {
-            _ if verdict == Verdict::NotWell => {}
+            _ if verdict != Verdict::Well => {}
             (None, _) => bookmark.note(segment.number, Reached::End)?,
             (Some(_), Some(finished)) => bookmark.note(segment.number, Reached::UpTo(finished))?,
             (Some(_), None) => {}
@@ -216,11 +256,20 @@ async fn each_of<F: Future<Output = Result<Verdict, Error>>>(
     }
 }
 
+/// The time after which a bar says how much longer it takes. Before that, one slow request makes it hours.
+const ETA_FROM: Duration = Duration::from_secs(10);
+
 /// A bar on a terminal; nothing elsewhere.
 fn bar(what: &str, commits_about: u64) -> ProgressBar {
     let bar = ProgressBar::new(commits_about).with_message(what.to_owned());
-    let template = "{msg} {wide_bar} {pos}/about {len} commits, {per_sec}, {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let left = |state: &ProgressState, text: &mut dyn fmt::Write| {
+        if state.elapsed() >= ETA_FROM {
+            // Nowhere to go with an error.
+            let _ = write!(text, ", {:#} left", HumanDuration(state.eta()));
+        }
+    };
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of about {human_len} commits{left}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("left", left));
     bar
 }
 
@@ -231,6 +280,7 @@ mod tests {
     use ::tests::{Engine, commit};
     use aggregate::AggregateId;
     use eventing::EventStore;
+    use tokio::sync::Notify;
     use uuid::Uuid;
 
     use super::*;
@@ -272,15 +322,22 @@ mod tests {
         let file = || Some(folder.path().join("bookmark.json"));
         let (segment, bar) = (Segment { number: 0, total: 1 }, ProgressBar::hidden());
         let got: RefCell<BTreeMap<AggregateId, BTreeSet<u64>>> = RefCell::default();
-        let stop_after = Cell::new(AGGREGATES * 2 / 3);
+        let (stop_after, stop) = (Cell::new(AGGREGATES * 2 / 3), Notify::new());
         let work = async |history: History| -> Result<Verdict, Error> {
-            stop_after.set(stop_after.get().checked_sub(1).ok_or("stopped")?);
+            if stop_after.get() == 0 {
+                stop.notify_one();
+                std::future::pending::<()>().await;
+            }
+            stop_after.set(stop_after.get() - 1);
             let versions = history.commits.iter().map(|commit| commit.version);
             got.borrow_mut().entry(history.aggregate_id).or_default().extend(versions);
             Ok(Verdict::Well)
         };
-        let first = each_of(&store, segment, &Bookmark::open(file(), "t", 1).unwrap(), &bar, &work).await;
-        assert_eq!(first.unwrap_err().to_string(), "stopped");
+        let bookmark = Bookmark::open(file(), "t", 1).unwrap();
+        tokio::select! {
+            ended = each_of(&store, segment, &bookmark, &bar, &work) => panic!("{ended:?}"),
+            () = stop.notified() => {}
+        }
         stop_after.set(u128::MAX);
         let seen = each_of(&store, segment, &Bookmark::open(file(), "t", 1).unwrap(), &bar, &work).await.unwrap();
 
@@ -311,6 +368,26 @@ mod tests {
             each_of(&store, segment, &bookmark(), &bar, &work).await.unwrap();
             assert_eq!(seen.get(), all);
         }
+    }
+
+    #[tokio::test]
+    async fn a_segment_is_given_up_where_everything_fails_and_not_where_one_does() {
+        let engine = Engine::start().await;
+        let store = DynamoEventStore::new(engine.client.clone(), "events");
+        let aggregates = FAILURES_IN_A_ROW_MAX as u128 + 8;
+        let append = async |id| store.append(&commit(AggregateId(Uuid::from_u128(id)), 1)).await.unwrap();
+        stream::iter(1..=aggregates).map(append).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+        let scan = Scan { segments: 1 };
+        let fails = async |_| Err::<Verdict, Error>("no answer".into());
+        let given_up = each(&store, None, "all", scan, fails).await.unwrap_err().to_string();
+        assert!(given_up.contains("in a row failed"), "{given_up}");
+        let every_other = Cell::new(false);
+        let half = async |_| {
+            every_other.set(!every_other.get());
+            if every_other.get() { Ok(Verdict::Well) } else { Err("no answer".into()) }
+        };
+        let seen = each(&store, None, "all", scan, half).await.unwrap();
+        assert_eq!((seen.commits, u128::from(seen.failed)), (u64::try_from(aggregates).unwrap(), aggregates / 2));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use futures_util::{StreamExt, future::try_join_all, stream};
 use crate::{
     Error, Scan, Verdict,
     histories::{History, Seen},
+    output::note,
     report::{Model, Report},
     rows::ON_ITS_WAY,
 };
@@ -31,13 +32,16 @@ pub struct Comparison<'a> {
     findings: RefCell<Vec<(Finding, Envelope)>>,
     /// How many events of each aggregate have their entries.
     entered: RefCell<BTreeMap<AggregateId, u64>>,
+    /// Entries that this code cannot read.
+    unreadable: Cell<u64>,
 }
 
 impl<'a> Comparison<'a> {
     /// The comparison; `begins` says whether there is nothing in the journal, or was when this was begun.
     pub fn new(store: &'a DynamoEventStore, journal: &'a Journal, mode: Mode, begins: bool) -> Self {
         let (findings, entered) = (RefCell::default(), RefCell::default());
-        Self { store, journal, mode, begins, compared: Cell::new(0), findings, entered }
+        let (compared, unreadable) = (Cell::new(0), Cell::new(0));
+        Self { store, journal, mode, begins, compared, findings, entered, unreadable }
     }
 
     /// Compares the entries of one aggregate.
@@ -66,14 +70,20 @@ impl<'a> Comparison<'a> {
             System.sleep(ON_ITS_WAY).await;
         }
         for (finding, event) in findings {
-            let still = if finding.repaired {
-                Some(finding)
-            } else {
-                self.journal.compare(&event, || System.now(), self.mode).await?
-            };
-            report.findings.extend(still);
+            if finding.repaired {
+                report.findings.push(finding);
+                continue;
+            }
+            match self.journal.compare(&event, || System.now(), self.mode).await {
+                Ok(still) => report.findings.extend(still),
+                Err(error) => {
+                    note(&format!("{}: {}", event.aggregate_id, eventing::causes(&error)));
+                    report.seen.failed += 1;
+                }
+            }
         }
         report.findings.extend(self.extra(scan).await?);
+        report.rows_unreadable = self.unreadable.get();
         report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
         Ok(report)
     }
@@ -86,7 +96,8 @@ impl<'a> Comparison<'a> {
             *counts.borrow_mut().entry(event.aggregate_id).or_default() += 1;
             Ok(())
         };
-        self.each(scan, count).await?;
+        let unreadable = self.each(scan, count).await?;
+        self.unreadable.set(unreadable);
         let (entered, counts) = (self.entered.take(), counts.into_inner().into_iter());
         let suspects: BTreeSet<AggregateId> =
             counts.filter(|(id, count)| entered.get(id) != Some(count)).map(|(id, _)| id).collect();
@@ -127,16 +138,26 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Hands every entry to `work`.
+    /// Hands every entry to `work`; the number of those that cannot be read.
     async fn each<F: Future<Output = Result<(), Error>>>(
         &self,
         scan: Scan,
         work: impl Fn(Position, Envelope) -> F,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let segment = async |number| {
-            let (segment, mut after) = (Segment { number, total: scan.segments }, None);
+            let (segment, mut after, mut unreadable) = (Segment { number, total: scan.segments }, None, 0);
             loop {
-                let (entries, next) = self.journal.events(segment, after).await?;
+                let (page, next) = self.journal.events(segment, after).await?;
+                let mut entries = Vec::new();
+                for entry in page {
+                    match entry {
+                        Ok(entry) => entries.push(entry),
+                        Err(error) => {
+                            note(&eventing::causes(&error));
+                            unreadable += 1;
+                        }
+                    }
+                }
                 let mut works =
                     stream::iter(entries).map(|(position, event)| work(position, event)).buffer_unordered(AT_ONCE);
                 while let Some(outcome) = works.next().await {
@@ -144,10 +165,10 @@ impl<'a> Comparison<'a> {
                 }
                 after = next;
                 if after.is_none() {
-                    return Ok::<_, Error>(());
+                    return Ok::<_, Error>(unreadable);
                 }
             }
         };
-        try_join_all((0..scan.segments).map(segment)).await.map(drop)
+        Ok(try_join_all((0..scan.segments).map(segment)).await?.into_iter().sum())
     }
 }

@@ -23,6 +23,8 @@ mod dead_letters;
 mod differences;
 mod histories;
 mod journal;
+#[cfg(test)]
+mod loops;
 mod models;
 mod output;
 mod report;
@@ -116,6 +118,8 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 enum Verdict {
     Well,
     NotWell,
+    /// Of some of it, it could not be found out.
+    NotFoundOut,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -128,6 +132,7 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
         Ok(Verdict::NotWell) => ExitCode::FAILURE,
+        Ok(Verdict::NotFoundOut) => ExitCode::from(NOT_FOUND_OUT),
         Err(error) => {
             // Whoever closed the pipe does not want to know.
             if !error.downcast_ref::<Unwritten>().is_some_and(Unwritten::is_closed_pipe) {
@@ -190,7 +195,7 @@ impl Options {
     /// Tells what a read model has come to.
     fn report(&self, report: &Report) -> Result<Verdict, Error> {
         self.tell(report, &report.in_words())?;
-        Ok(Verdict::of(report.is_well()))
+        Ok(report.verdict())
     }
 
     /// Tells an answer, in words or as one line of JSON.

@@ -61,11 +61,9 @@ impl<'a> Tables<'a> {
         let comparisons = try_join_all(models.iter().map(|model| self.begin(*model, Mode::Verify, false))).await?;
         let label = models.iter().map(|model| model.label()).collect::<Vec<_>>().join(", ");
         let compare = async |history: History| {
-            let mut verdict = Verdict::Well;
-            for comparison in &comparisons {
-                verdict = verdict.max(comparison.history(&history).await?);
-            }
-            Ok(verdict)
+            // All of them, also where one fails.
+            let verdicts = join_all(comparisons.iter().map(|comparison| comparison.history(&history))).await;
+            verdicts.into_iter().try_fold(Verdict::Well, |verdict, next| Ok(verdict.max(next?)))
         };
         let seen = histories::each(&self.store, None, &label, scan, compare).await?;
         for (comparison, model) in comparisons.into_iter().zip(models) {

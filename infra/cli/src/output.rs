@@ -1,4 +1,5 @@
-//! The program's printing. `println!` panics where the reader of a pipe has gone or a disk is full; here that is an error.
+//! The program's printing. `println!` panics where the reader of a pipe has gone or a disk is full; here that is an error. Text from
+//! outside is escaped, so that it does not command the terminal.
 
 use std::io::{self, Write};
 
@@ -17,11 +18,11 @@ impl Unwritten {
 /// Writes one line of the answer to the standard output.
 pub fn line(text: &str) -> Result<(), Unwritten> {
     let mut output = io::stdout().lock();
-    writeln!(output, "{text}")?;
+    writeln!(output, "{}", terminal::lines(text))?;
     Ok(output.flush()?)
 }
 
 /// Tells something beside the answer on the standard error, where nobody may be left to read it.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", terminal::lines(text));
 }

@@ -6,7 +6,7 @@ use aws::{Finding, Kind};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::{differences, histories::Seen};
+use crate::{Verdict, differences, histories::Seen};
 
 /// A read model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
@@ -50,22 +50,35 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Sums that differ.
     pub counters: Vec<CounterFinding>,
+    /// Rows that this code cannot read, and whose aggregate it therefore does not know.
+    pub rows_unreadable: u64,
 }
 
 impl Report {
     /// Nothing to compare yet.
     pub fn new(model: Model, seen: Seen) -> Self {
-        Self { model, seen, compared: 0, findings: Vec::new(), counters: Vec::new() }
+        Self { model, seen, compared: 0, findings: Vec::new(), counters: Vec::new(), rows_unreadable: 0 }
     }
 
     /// Whether everything is as it should be now.
     pub fn is_well(&self) -> bool {
-        self.seen.unreadable == 0 && self.counters.is_empty() && self.findings.iter().all(|finding| finding.repaired)
+        self.verdict() == Verdict::Well
+    }
+
+    /// The same, told apart from what could not be found out.
+    pub fn verdict(&self) -> Verdict {
+        if self.seen.failed > 0 {
+            return Verdict::NotFoundOut;
+        }
+        let nothing_unreadable = self.seen.unreadable == 0 && self.rows_unreadable == 0;
+        Verdict::of(
+            nothing_unreadable && self.counters.is_empty() && self.findings.iter().all(|finding| finding.repaired),
+        )
     }
 
     /// For people.
     pub fn in_words(&self) -> String {
-        let Seen { commits, unreadable } = self.seen;
+        let Seen { commits, unreadable, failed } = self.seen;
         let repaired = self.findings.iter().filter(|finding| finding.repaired).count();
         let wrong = self.findings.len() - repaired + self.counters.len();
         let (name, compared) = (self.model.label(), self.compared);
@@ -73,6 +86,15 @@ impl Report {
             vec![format!("{name:<13}{commits} commits read, {compared} compared, {repaired} put right, {wrong} wrong")];
         if unreadable > 0 {
             lines.push(format!("  {unreadable} items of the events table cannot be read"));
+        }
+        if self.rows_unreadable > 0 {
+            lines.push(format!(
+                "  {} rows cannot be read; look at them, for this program does not delete them",
+                self.rows_unreadable
+            ));
+        }
+        if failed > 0 {
+            lines.push(format!("  {failed} aggregates could not be worked on; run the same command again"));
         }
         for Finding { aggregate_id, version, kind, at, repaired, differences } in &self.findings {
             let said = match kind {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     Error, Scan, Verdict,
     connection::{Connection, explained},
-    histories::{self, History},
+    histories::{self, History, Seen},
 };
 
 /// Which events: those of one aggregate, or those of a time.
@@ -125,9 +125,9 @@ pub async fn of_aggregate<B: Bus>(
 }
 
 /// Publishes the events that were decided at `from` or later and before `to`.
-pub async fn of_time(
+pub async fn of_time<B: Bus>(
     store: &DynamoEventStore,
-    destination: &Destination,
+    destination: &Destination<B>,
     source: Option<&str>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
@@ -142,10 +142,15 @@ pub async fn of_time(
     };
     // Without a bookmark: one that another time or bus had left would leave events out.
     let seen = histories::each(store, None, "republish", scan, work).await?;
-    if seen.unreadable > 0 {
-        return Err(format!("{} items cannot be read and were not published", seen.unreadable).into());
+    let (published, Seen { unreadable, failed, .. }) = (published.into_inner(), seen);
+    if unreadable + failed > 0 {
+        let events = published.events;
+        return Err(format!(
+            "{unreadable} items cannot be read, and of {failed} aggregates not all events were published; {events} events were"
+        )
+        .into());
     }
-    Ok(published.into_inner())
+    Ok(published)
 }
 
 /// Publishes the events of `commits` that are wanted, as the publisher does.

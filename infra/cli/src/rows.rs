@@ -10,7 +10,7 @@ use std::{
 use aggregate::{AggregateId, Event, Row, Version};
 use aws::{Comparable, DynamoEventStore, Expected, Finding, Kind, Mode, Segment};
 use eventing::{EventStore, Host, ProjectError, ReadError, System, catch_up, fold};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use crate::{
     Error, Scan, Verdict,
@@ -55,26 +55,33 @@ impl<'a, R: Row, T: Comparable<R>> Comparison<'a, R, T> {
     pub async fn report(self, model: Model, seen: Seen, scan: Scan) -> Result<Report, Error> {
         let mut report = Report::new(model, seen);
         report.compared = self.compared.borrow().len() as u64;
-        report.findings = settled(self.store, self.table, self.findings.take()).await?;
+        settled(self.store, self.table, self.findings.take(), &mut report).await;
         let compared = self.compared.take();
         let segments = (0..scan.segments).map(|number| Segment { number, total: scan.segments });
         let extra = segments.map(|segment| extra(self.store, self.table, &compared, segment, self.mode));
-        report.findings.extend(try_join_all(extra).await?.into_iter().flatten());
+        for extra in join_all(extra).await {
+            let extra = extra?;
+            report.findings.extend(extra.findings);
+            report.rows_unreadable += extra.unreadable;
+            report.seen.failed += extra.failed;
+        }
         report.findings.sort_by_key(|finding| (finding.aggregate_id, finding.version));
         Ok(report)
     }
 }
 
-/// The findings without those that were only a matter of events on their way.
+/// Puts into `report` the findings without those that were only a matter of events on their way.
 async fn settled<R: Row>(
     store: &DynamoEventStore,
     table: &impl Comparable<R>,
     findings: Vec<Finding>,
-) -> Result<Vec<Finding>, Error> {
+    report: &mut Report,
+) {
     let may_settle = |finding: &Finding| !finding.repaired && matches!(finding.kind, Kind::Behind | Kind::Missing);
     let (unsettled, mut settled): (Vec<_>, Vec<_>) = findings.into_iter().partition(may_settle);
     if unsettled.is_empty() {
-        return Ok(settled);
+        report.findings = settled;
+        return;
     }
     System.sleep(ON_ITS_WAY).await;
     let mut again: BTreeMap<AggregateId, Version> = BTreeMap::new();
@@ -85,14 +92,34 @@ async fn settled<R: Row>(
     // All of what is found of these the second time is what counts.
     settled.retain(|finding| finding.repaired || !again.contains_key(&finding.aggregate_id));
     for (id, known) in again {
-        let rows = catch_up::<R>(store, id, None, known).await?;
-        let still = table.compare(Expected::new(store, id, rows), Mode::Verify).await?;
+        let still = async {
+            let rows = catch_up::<R>(store, id, None, known).await?;
+            table.compare(Expected::new(store, id, rows), Mode::Verify).await
+        };
+        let still = match still.await {
+            Ok(still) => still,
+            Err(error) => {
+                note(&format!("{id}: {}", eventing::causes(&error)));
+                report.seen.failed += 1;
+                continue;
+            }
+        };
         // Newer events may be on their way by now. What was missing before has come if the rows have come that far without a hole.
         let is_hole = |finding: &Finding| finding.kind == Kind::Missing && finding.version <= finding.at;
         let is_wrong = |finding: &Finding| finding.at < known || !may_settle(finding) || is_hole(finding);
         settled.extend(still.into_iter().filter(is_wrong));
     }
-    Ok(settled)
+    report.findings = settled;
+}
+
+/// What rows without events have come to, in one segment.
+#[derive(Default)]
+struct Extra {
+    findings: Vec<Finding>,
+    /// Keys that are no aggregate's id.
+    unreadable: u64,
+    /// Aggregates of which something did not answer.
+    failed: u64,
 }
 
 /// Rows of aggregates that have no events: of others than those that were compared, which have some.
@@ -102,25 +129,47 @@ async fn extra<R: Row>(
     compared: &BTreeSet<AggregateId>,
     segment: Segment,
     mode: Mode,
-) -> Result<Vec<Finding>, Error> {
-    let (mut findings, mut after) = (Vec::new(), None);
+) -> Result<Extra, Error> {
+    let (mut extra, mut after) = (Extra::default(), None);
     loop {
         let (ids, next) = table.keys().page(segment, after).await?;
-        for id in ids.into_iter().filter(|id| !compared.contains(id)) {
-            let expected = match store.read(id, 1, 1).await.map(|commits| commits.into_iter().next()) {
-                Ok(None) => Expected::new(store, id, Vec::new()),
-                Ok(Some(first)) if first.aggregate_type != R::Event::AGGREGATE_TYPE => Expected::nothing(id),
-                // Found with the others, or new.
-                Ok(Some(_)) | Err(ReadError::Corrupt(_)) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            findings.extend(table.compare(expected, mode).await?);
+        for id in ids {
+            match id {
+                Ok(id) if compared.contains(&id) => {}
+                Ok(id) => match extra_of(store, table, id, mode).await {
+                    Ok(found) => extra.findings.extend(found),
+                    Err(error) => {
+                        note(&format!("{id}: {}", eventing::causes(&*error)));
+                        extra.failed += 1;
+                    }
+                },
+                Err(error) => {
+                    note(&eventing::causes(&error));
+                    extra.unreadable += 1;
+                }
+            }
         }
         after = next;
         if after.is_none() {
-            return Ok(findings);
+            return Ok(extra);
         }
     }
+}
+
+async fn extra_of<R: Row>(
+    store: &DynamoEventStore,
+    table: &impl Comparable<R>,
+    id: AggregateId,
+    mode: Mode,
+) -> Result<Vec<Finding>, Error> {
+    let expected = match store.read(id, 1, 1).await.map(|commits| commits.into_iter().next()) {
+        Ok(None) => Expected::new(store, id, Vec::new()),
+        Ok(Some(first)) if first.aggregate_type != R::Event::AGGREGATE_TYPE => Expected::nothing(id),
+        // Found with the others, or new.
+        Ok(Some(_)) | Err(ReadError::Corrupt(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(table.compare(expected, mode).await?)
 }
 
 /// An aggregate whose history this code cannot read: said, and no reason to leave the others alone.

@@ -57,7 +57,8 @@ impl Journal {
         Ok(first.map_err(failed)?.items().is_empty())
     }
 
-    /// One page of the events that have entries in one segment of the table, and the place to go on after.
+    /// One page of the events that have entries in one segment of the table, and the place to go on after. An entry that cannot be
+    /// read is an error in its place and hides no other.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -65,11 +66,11 @@ impl Journal {
         &self,
         segment: Segment,
         after: Option<RowPlace>,
-    ) -> Result<(Vec<(Position, Envelope)>, Option<RowPlace>), TableError> {
+    ) -> Result<(Vec<Result<(Position, Envelope), TableError>>, Option<RowPlace>), TableError> {
         let scan = segment.of(self.client.scan().table_name(&self.table));
         let scan = scan.filter_expression("attribute_exists(event)");
         let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
-        let entries = page.items.unwrap_or_default().into_iter().map(entry_of).collect::<Result<_, _>>()?;
+        let entries = page.items.unwrap_or_default().into_iter().map(entry_of).collect();
         Ok((entries, page.last_evaluated_key.map(RowPlace)))
     }
 

@@ -124,15 +124,16 @@ fn row_of<R>(rows: &[R], version: Version) -> Option<&R> {
 }
 
 impl Keys<'_> {
-    /// One page of those in one segment of the table, and the place to go on after. An aggregate may come more than once.
+    /// One page of those in one segment of the table, and the place to go on after. An aggregate may come more than once. A key that
+    /// is no aggregate's id is an error in its place and hides no other.
     ///
     /// # Errors
-    /// When the table does not answer, or has a key that is no aggregate's id.
+    /// When the table does not answer.
     pub async fn page(
         &self,
         segment: Segment,
         after: Option<RowPlace>,
-    ) -> Result<(Vec<AggregateId>, Option<RowPlace>), TableError> {
+    ) -> Result<(Vec<Result<AggregateId, TableError>>, Option<RowPlace>), TableError> {
         let scan = segment.of(self.client.scan().table_name(self.table));
         let scan = scan.projection_expression("#key").expression_attribute_names("#key", self.attribute);
         let page = scan.set_exclusive_start_key(after.map(|place| place.0)).send().await.map_err(failed)?;
@@ -142,9 +143,8 @@ impl Keys<'_> {
                 TableError::Unreadable(format!("no aggregate has the key {}", key_in_words(item)).into())
             })
         };
-        let mut ids: Vec<AggregateId> =
-            page.items.unwrap_or_default().iter().map(id).collect::<Result<_, TableError>>()?;
-        ids.dedup();
+        let mut ids: Vec<_> = page.items.unwrap_or_default().iter().map(id).collect();
+        ids.dedup_by(|next, one| matches!((next, one), (Ok(next), Ok(one)) if next == one));
         Ok((ids, page.last_evaluated_key.map(RowPlace)))
     }
 }

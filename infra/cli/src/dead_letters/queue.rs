@@ -33,7 +33,12 @@ impl Queue {
         let (client, name) = (connection.sqs(), connection.name_of(name));
         let found = client.get_queue_url().queue_name(&name).send().await;
         let found = found.map_err(|error| explained(&error, &format!("the queue `{name}`"), &connection.advice()))?;
-        Ok(Self { client, url: found.queue_url.ok_or("the queue has no URL")? })
+        Ok(Self::new(client, found.queue_url.ok_or("the queue has no URL")?))
+    }
+
+    /// The queue at `url`.
+    pub fn new(client: Client, url: String) -> Self {
+        Self { client, url }
     }
 
     /// Some of those that wait, hidden from others for so long; none when all are hidden.
@@ -55,7 +60,7 @@ impl Queue {
     /// All that wait, which stay where they are; some of them where they are more than [`LOOK_MAX`].
     pub async fn look(&self) -> Result<Vec<Letter>, Error> {
         let letters = self.up_to(LOOK_MAX, HIDDEN).await?;
-        self.put_back(&letters).await?;
+        self.put_back(&letters).await;
         Ok(letters)
     }
 
@@ -63,9 +68,9 @@ impl Queue {
     pub async fn take(&self, ids: &[String]) -> Result<Vec<Letter>, Error> {
         let found = self.up_to(LOOK_MAX, HIDDEN_FOR_REDRIVE).await?;
         let (wanted, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|letter| ids.contains(&letter.id));
-        self.put_back(&others).await?;
+        self.put_back(&others).await;
         if let Some(missing) = ids.iter().find(|id| !wanted.iter().any(|letter| letter.id == **id)) {
-            self.put_back(&wanted).await?;
+            self.put_back(&wanted).await;
             return Err(no_letter(missing));
         }
         Ok(wanted)
@@ -96,13 +101,14 @@ impl Queue {
         Ok(letters)
     }
 
-    /// Lets others see them again.
-    pub async fn put_back(&self, letters: &[Letter]) -> Result<(), Error> {
+    /// Lets others see them again. One that this fails for comes back by itself.
+    pub async fn put_back(&self, letters: &[Letter]) {
         for letter in letters {
             let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(&letter.receipt);
-            change.visibility_timeout(0).send().await?;
+            if let Err(error) = change.visibility_timeout(0).send().await {
+                note(&format!("{} stays hidden for a while: {}", letter.id, eventing::causes(&error)));
+            }
         }
-        Ok(())
     }
 
     /// Takes it out for good.
