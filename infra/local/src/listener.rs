@@ -3,7 +3,7 @@
 //! A developer's browser runs pages of strangers, and those pages can send requests to loopback. Promises, for every listener:
 //! a request is answered only if it is addressed to this machine, which a DNS rebinding attack's is not, and if it does not
 //! come from a page of another origin. A request is complete, of bounded size, and read within a bounded time before anybody
-//! sees it. Clippy refuses servers that are started anywhere else (`clippy.toml`).
+//! sees it. Connections take turns. Clippy refuses servers that are started anywhere else (`clippy.toml`).
 
 mod admission;
 
@@ -104,6 +104,8 @@ fn service(
     service_fn(move |request: Request<Incoming>| {
         let (router, admission) = (router.clone(), Arc::clone(&admission));
         async move {
+            // A client that sends many requests at once on one connection waits its turn for each.
+            tokio::task::yield_now().await;
             match admission.admit(request).await {
                 Ok(mut request) => {
                     request.extensions_mut().insert(ConnectInfo(peer));

@@ -1,6 +1,9 @@
 //! Requests as bytes on real sockets.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use axum::{body::Bytes, routing::get};
 use tokio::{
@@ -171,6 +174,32 @@ async fn a_client_that_reads_no_answer_is_cut_off() {
     let _ = stream.read_to_end(&mut answers).await;
     // What lay in the buffers of the two sockets.
     assert!(answers.len() < 50 * LARGE_BYTES, "{} bytes", answers.len());
+}
+
+#[tokio::test]
+async fn a_client_that_sends_many_requests_at_once_waits_its_turn() {
+    static ANSWERED: AtomicUsize = AtomicUsize::new(0);
+    let slow = || async {
+        ANSWERED.fetch_add(1, Relaxed);
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let listener = Listener::bind(0).await.unwrap();
+    let port = listener.address.port();
+    tokio::spawn(listener.serve(Router::new().route("/slow", get(slow)).route("/", get(|| async {})), Vec::new()));
+    let requests = "GET /slow HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(200);
+    let mut greedy = Vec::new();
+    for _ in 0..10 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        stream.write_all(requests.as_bytes()).await.unwrap();
+        greedy.push(stream);
+    }
+    while ANSWERED.load(Relaxed) < 200 {
+        tokio::task::yield_now().await;
+    }
+    let before = ANSWERED.load(Relaxed);
+    assert_eq!(status(port, "/", "Host: 127.0.0.1\r\n").await, "200");
+    let meanwhile = ANSWERED.load(Relaxed) - before;
+    assert!(meanwhile < 100, "{meanwhile} others were answered first");
 }
 
 #[tokio::test]
