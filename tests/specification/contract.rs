@@ -68,10 +68,10 @@ fn every_member_of_a_problem_is_in_the_document() {
     let eur = Currency::from_code("EUR").unwrap();
     let rejections = [
         Rejection::CurrencyMismatch { account: eur, given: Currency::from_code("USD").unwrap() },
-        Rejection::InsufficientFunds { currency: eur, available: 1 },
-        Rejection::NotEmpty { currency: eur, balance: 1 },
+        Rejection::InsufficientFunds { currency: eur, available: 1.into() },
+        Rejection::NotEmpty { currency: eur, balance: 1.into() },
         Rejection::InFlight { transactions: 1 },
-        Rejection::OverdraftInUse { currency: eur, balance: -1 },
+        Rejection::OverdraftInUse { currency: eur, balance: (-1).into() },
     ];
     let others = [Problem::invalid_request(&[FieldError::parameter("limit", "is wrong")]), Problem::not_yet(1)];
     let document = serde_json::to_value(Contract::read().document()).unwrap();

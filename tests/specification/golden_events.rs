@@ -75,6 +75,24 @@ fn each_golden_file_means_what_it_meant() {
 }
 
 #[test]
+fn a_refusal_because_of_a_large_balance_stays_readable_though_nothing_is_refused_for_it_any_more() {
+    for file in ["DebitRefused.v1.json", "CreditRefused.v1.json", "DepositRefused.v1.json", "TransactionFailed.v1.json"]
+    {
+        let mut recorded = envelope(file);
+        recorded.data["reason"] = serde_json::json!("balance-too-large");
+        let schemas = tests::EventSchemas::read();
+        assert_eq!(schemas.objection(&serde_json::to_value(&recorded).unwrap()), None, "{file}");
+        let reason = if recorded.aggregate_type == "Account" {
+            recorded.decode::<AccountEvent>().unwrap().data.refusal()
+        } else {
+            let TransactionEvent::TransactionFailed { reason, .. } = recorded.decode().unwrap().data else { panic!() };
+            Some(reason)
+        };
+        assert_eq!(reason, Some(Refusal::BalanceTooLarge), "{file}");
+    }
+}
+
+#[test]
 fn a_newer_version_and_an_unknown_type_are_unreadable_not_misread() {
     let envelope = envelope("MoneyDeposited.v1.json");
     let newer = Envelope { schema_version: 2, ..envelope.clone() };

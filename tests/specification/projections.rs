@@ -58,7 +58,7 @@ async fn the_next_event_is_applied_and_a_known_one_skipped() {
     );
     assert_eq!(project(&store, &table, &StillHost::default(), &events[0]).await.unwrap(), Projected::Skipped);
     assert_eq!(project(&store, &table, &StillHost::default(), &events[1]).await.unwrap(), Projected::Skipped);
-    assert_eq!(table.rows(id).last().unwrap().account.balance, 5);
+    assert_eq!(table.rows(id).last().unwrap().account.balance.minor(), 5);
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ fn a_statement_entry_says_what_moved_for_which_transaction_and_why() {
     ];
     let rows: Vec<StatementEntry> = rows(&events);
     let shown: Vec<_> =
-        rows.iter().map(|row| (row.amount, row.balance, row.description.clone(), row.transaction_id)).collect();
+        rows.iter().map(|row| (row.amount, row.balance.minor(), row.description.clone(), row.transaction_id)).collect();
     let (why, id) = (Some(why), Some(transaction_id));
     assert_eq!(
         shown,

@@ -50,7 +50,7 @@ async fn a_history_of_both_versions_is_loaded_projected_and_decided_on() {
     let limits: Vec<i64> = rows.iter().map(|row| row.account.overdraft_limit).collect();
     assert_eq!(limits, [0, 500, 500, 300]);
     let entries: Vec<StatementEntry> = catch_up(&store, id, None, 4).await.unwrap();
-    assert_eq!(entries.last().unwrap().balance, -200);
+    assert_eq!(entries.last().unwrap().balance.minor(), -200);
 
     let withdraw = |minor| AccountCommand::WithdrawMoney { by: owner(), amount: eur(minor), description: None };
     execute::<Account>(&store, &StillHost::default(), &command(id, withdraw(101), None)).await.unwrap_err();

@@ -231,8 +231,8 @@ async fn those_that_hang_those_that_fail_and_those_that_cannot_be_read_keep_nobo
     assert_eq!(swept.unwrap(), Swept { resumed: 60, stuck: 1 + 3, left: 0 });
     let [paid, got] = [payer, shop].map(|id| load::<Account>(&bank.store, id, Version::MAX));
     let balance = |account: Account| match account {
-        Account::Opened(opened) => opened.balance,
-        Account::NotOpened => panic!("no account"),
+        Account::Opened(opened) => opened.balance.minor(),
+        Account::NotOpened | Account::Damaged => panic!("no account"),
     };
     let [paid, got] = [balance(paid.await.unwrap().aggregate), balance(got.await.unwrap().aggregate)];
     assert_eq!([paid, got], [1_000_000 - 20, 1_000_000 + 20], "the 60 cancel each other out");

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod adapter_faults;
+mod balances;
 mod contract;
 mod cost;
 mod counters;

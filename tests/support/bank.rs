@@ -29,6 +29,16 @@ pub fn withdrawn(minor: u64) -> AccountEvent {
     AccountEvent::MoneyWithdrawn { amount: eur(minor), description: None }
 }
 
+/// The owner's account in EUR with so many minor units, as a stored state has it: more than a test can deposit.
+#[must_use]
+pub fn with_balance(minor: &str) -> Account {
+    let mut account = Account::default();
+    account.apply(&opened());
+    let mut state = serde_json::to_value(account).unwrap();
+    state["Opened"]["balance"] = minor.into();
+    serde_json::from_value(state).unwrap()
+}
+
 /// `minor` cents.
 #[must_use]
 pub fn eur(minor: u64) -> Amount {

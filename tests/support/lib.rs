@@ -14,7 +14,7 @@ mod schemas;
 mod targets;
 mod wire;
 
-pub use bank::{check, command, commit, deposited, eur, leg, opened, owner, withdrawn};
+pub use bank::{check, command, commit, deposited, eur, leg, opened, owner, with_balance, withdrawn};
 pub use cloud::{Answer, Cloud, build_everything, function_binary, repository};
 pub use contract::{Contract, form};
 pub use edge::{Edge, Paid, request};

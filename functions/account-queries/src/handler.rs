@@ -282,6 +282,6 @@ fn past(now: &AccountRow, then: Loaded<Account>) -> Result<AccountRow, Problem> 
             created_at: now.created_at,
             updated_at: then.changed_at.unwrap_or(now.created_at),
         }),
-        Account::NotOpened => Err(Problem::not_found()),
+        Account::NotOpened | Account::Damaged => Err(Problem::not_found()),
     }
 }

@@ -49,6 +49,12 @@ pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Syn
 
     /// Folds one event into the state. Never fails: what is recorded has happened.
     fn apply(&mut self, event: &Self::Event);
+
+    /// What is wrong with the history, where `apply` met an event that cannot have happened. An aggregate with damage is not loaded,
+    /// so nothing is decided or shown that would follow from it.
+    fn damage(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The events of one aggregate: an enum with `#[serde(tag = "event_type", content = "data")]`, whose variants without fields

@@ -178,7 +178,7 @@ pub const OPERATIONS: &[Operation] = &[
         parameters: COMMAND,
         body: Some(of::<MoneyBody>),
         success: (200, of::<Changed>),
-        refusals: &["currency-mismatch", "balance-too-large", "account-closed", "account-frozen"],
+        refusals: &["currency-mismatch", "account-closed", "account-frozen"],
     },
     Operation {
         method: "POST",

@@ -278,10 +278,6 @@ impl From<Rejection> for Problem {
                     format!("The account has insufficient funds. At most {available} {code} can be withdrawn.");
                 Self::new(&INSUFFICIENT_FUNDS, detail).with("available", json!(available))
             }
-            Rejection::BalanceTooLarge => Self::new(
-                &BALANCE_TOO_LARGE,
-                "The account would hold more than the bank keeps in one account. Deposit less.",
-            ),
             Rejection::Closed => Self::new(&ACCOUNT_CLOSED, "The account is closed and stays closed. Open another."),
             Rejection::Frozen => {
                 Self::new(&ACCOUNT_FROZEN, "The account is frozen. No money moves until the bank unfreezes it.")

@@ -2,7 +2,8 @@
 
 use aggregate::{AggregateId, CommandId, CorrelationId, Envelope, Metadata, Timestamp, UserId, Version};
 use domain::{
-    AccountEvent, AccountRow, Currency, Description, Outcome, Refusal, Side, StatementEntry, Status, TransactionRow,
+    AccountEvent, AccountRow, Balance, Currency, Description, Outcome, Refusal, Side, StatementEntry, Status,
+    TransactionRow,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -45,13 +46,13 @@ pub struct AccountView {
 impl From<AccountRow> for AccountView {
     fn from(row: AccountRow) -> Self {
         let account = row.account;
-        let money = |minor| account.currency.format(minor);
+        let money = |balance: Balance| account.currency.format(balance);
         Self {
             id: row.account_id,
             currency: account.currency,
             balance: money(account.balance),
             available: money(account.available()),
-            overdraft_limit: money(account.overdraft_limit),
+            overdraft_limit: account.currency.format(account.overdraft_limit),
             status: account.status,
             version: row.version,
             created_at: row.created_at,

@@ -11,11 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use command::AccountCommand;
-pub use event::{AccountEvent, Leg};
+pub use event::{AccountEvent, Leg, Movement};
 pub(crate) use rejection::MovementRefused;
 pub use rejection::{Refusal, Rejection};
 
-use crate::{Amount, Currency, Description};
+use crate::{Amount, Balance, Currency, Description};
 
 /// An account: nothing at all before its first event, then money of one owner in one currency.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub enum Account {
     NotOpened,
     /// Opened once; perhaps frozen or closed since.
     Opened(Opened),
+    /// A history that no code of ours has recorded: its balance would be plausible, and wrong.
+    Damaged,
 }
 
 /// What is known of an account that was opened.
@@ -34,8 +36,8 @@ pub struct Opened {
     pub owner: UserId,
     /// The only currency it holds.
     pub currency: Currency,
-    /// The money in it, in minor units.
-    pub balance: i64,
+    /// The money in it.
+    pub balance: Balance,
     /// How far below zero the balance may go, in minor units.
     pub overdraft_limit: i64,
     /// Whether it may be used.
@@ -58,16 +60,13 @@ pub enum Status {
 }
 
 impl Account {
-    /// The most that one account holds, in minor units: a JSON number of any language still holds it exactly (2^53 is more).
-    pub const BALANCE_MINOR_UNITS_MAX: i64 = 1_000_000_000_000_000;
-
     /// Transactions of one account that may be under way at once: they are part of its state, which must stay small.
     pub const IN_FLIGHT_MAX: usize = 50;
 
     fn opened(&self) -> Result<&Opened, Rejection> {
         match self {
             Self::Opened(opened) => Ok(opened),
-            Self::NotOpened => Err(Rejection::NoSuchAccount),
+            Self::NotOpened | Self::Damaged => Err(Rejection::NoSuchAccount),
         }
     }
 
@@ -83,16 +82,16 @@ impl Account {
     pub(crate) fn ensure_can_receive(&self, amount: Amount) -> Result<(), Refusal> {
         match self {
             Self::Opened(opened) => opened.ensure_can_receive(amount).map_err(Refusal::from),
-            Self::NotOpened => Err(Refusal::NoSuchAccount),
+            Self::NotOpened | Self::Damaged => Err(Refusal::NoSuchAccount),
         }
     }
 }
 
 impl Opened {
-    /// What may be taken out, in minor units: the balance and what the overdraft limit adds to it.
+    /// What may be taken out: the balance and what the overdraft limit adds to it.
     #[must_use]
-    pub fn available(&self) -> i64 {
-        self.balance.saturating_add(self.overdraft_limit)
+    pub fn available(&self) -> Balance {
+        self.balance.plus(self.overdraft_limit)
     }
 
     /// Refuses money of another currency than the account's.
@@ -113,14 +112,9 @@ impl Opened {
     }
 
     fn ensure_can_receive(&self, amount: Amount) -> Result<(), MovementRefused> {
+        // Not a word about the balance: whoever pays could learn it from the answer.
         self.ensure_open()?;
-        self.ensure_currency(amount)?;
-        // What is in flight may come back and must find room.
-        let in_flight = self.in_flight.values().fold(0, |sum: i64, minor| sum.saturating_add(*minor));
-        match self.balance.saturating_add(in_flight).checked_add(amount.minor()) {
-            Some(balance) if balance <= Account::BALANCE_MINOR_UNITS_MAX => Ok(()),
-            Some(_) | None => Err(MovementRefused::BalanceTooLarge),
-        }
+        self.ensure_currency(amount)
     }
 
     fn receive(&self, amount: Amount, description: Option<&Description>) -> Vec<AccountEvent> {
@@ -134,7 +128,7 @@ impl Opened {
         self.ensure_open()?;
         self.ensure_currency(amount)?;
         let available = self.available();
-        if amount.minor() > available {
+        if Balance::from(amount.minor()) > available {
             return Err(MovementRefused::InsufficientFunds { currency: self.currency, available });
         }
         Ok(())
@@ -142,7 +136,7 @@ impl Opened {
 
     fn close(&self) -> Result<Vec<AccountEvent>, Rejection> {
         self.ensure_open()?;
-        if self.balance != 0 {
+        if self.balance != Balance::ZERO {
             return Err(Rejection::NotEmpty { currency: self.currency, balance: self.balance });
         }
         if !self.in_flight.is_empty() {
@@ -160,7 +154,7 @@ impl Opened {
         if minor == self.overdraft_limit {
             return Ok(vec![]);
         }
-        if self.balance.saturating_add(minor) < 0 {
+        if self.balance.plus(minor) < Balance::ZERO {
             return Err(Rejection::OverdraftInUse { currency: self.currency, balance: self.balance });
         }
         Ok(vec![AccountEvent::OverdraftLimitSet { limit_minor: minor.cast_unsigned() }])
@@ -207,7 +201,7 @@ impl Opened {
 }
 
 impl Aggregate for Account {
-    const STATE_SCHEMA: u32 = 2;
+    const STATE_SCHEMA: u32 = 3;
 
     type Command = AccountCommand;
     type Event = AccountEvent;
@@ -218,7 +212,7 @@ impl Aggregate for Account {
             AccountCommand::CreateAccount { owner, currency } => match self {
                 Self::NotOpened if !currency.is_current() => Err(Rejection::NotCurrent(*currency)),
                 Self::NotOpened => Ok(vec![AccountEvent::AccountCreated { owner: owner.clone(), currency: *currency }]),
-                Self::Opened(_) => Err(Rejection::AlreadyOpen),
+                Self::Opened(_) | Self::Damaged => Err(Rejection::AlreadyOpen),
             },
             AccountCommand::DepositMoney { by, amount, description } => {
                 self.owned_by(by)?.ensure_can_receive(*amount)?;
@@ -243,25 +237,39 @@ impl Aggregate for Account {
     }
 
     fn apply(&mut self, event: &AccountEvent) {
-        if let AccountEvent::AccountCreated { owner, currency } = event {
-            let (owner, currency, in_flight) = (owner.clone(), *currency, BTreeMap::new());
-            let status = Status::Open;
-            *self = Self::Opened(Opened { owner, currency, balance: 0, overdraft_limit: 0, status, in_flight });
+        match (&mut *self, event) {
+            (Self::NotOpened, AccountEvent::AccountCreated { owner, currency }) => {
+                *self = Self::Opened(Opened::new(owner.clone(), *currency));
+            }
+            (Self::Opened(account), event) if event.can_happen_in(account.currency) => account.apply(event),
+            // Replaying such a history must neither panic nor come to a balance.
+            (Self::NotOpened | Self::Opened(_) | Self::Damaged, _) => *self = Self::Damaged,
         }
-        // No history begins with another event. Replaying one must not panic, and the account stays unusable.
-        let Self::Opened(account) = self else { return };
-        // `handle` has checked the sum against the limit; saturating keeps even a damaged history from wrapping.
-        account.balance = account.balance.saturating_add(event.movement().unwrap_or(0));
+    }
+
+    fn damage(&self) -> Option<&'static str> {
+        matches!(self, Self::Damaged).then_some("an account is opened once, first, and holds one currency")
+    }
+}
+
+impl Opened {
+    fn new(owner: UserId, currency: Currency) -> Self {
+        let (balance, overdraft_limit, status) = (Balance::ZERO, 0, Status::Open);
+        Self { owner, currency, balance, overdraft_limit, status, in_flight: BTreeMap::new() }
+    }
+
+    fn apply(&mut self, event: &AccountEvent) {
+        self.balance = self.balance.plus(event.movement().map_or(0, Movement::minor));
         match event {
-            AccountEvent::AccountClosed {} => account.status = Status::Closed,
-            AccountEvent::AccountFrozen {} => account.status = Status::Frozen,
-            AccountEvent::AccountUnfrozen {} => account.status = Status::Open,
-            AccountEvent::OverdraftLimitSet { limit_minor } => account.overdraft_limit = limit_minor.cast_signed(),
+            AccountEvent::AccountClosed {} => self.status = Status::Closed,
+            AccountEvent::AccountFrozen {} => self.status = Status::Frozen,
+            AccountEvent::AccountUnfrozen {} => self.status = Status::Open,
+            AccountEvent::OverdraftLimitSet { limit_minor } => self.overdraft_limit = limit_minor.cast_signed(),
             AccountEvent::AccountDebited(leg) => {
-                account.in_flight.insert(leg.transaction_id, leg.amount.minor());
+                self.in_flight.insert(leg.transaction_id, leg.amount.minor());
             }
             AccountEvent::AccountRefunded { transaction_id, .. } | AccountEvent::DebitSettled { transaction_id } => {
-                account.in_flight.remove(transaction_id);
+                self.in_flight.remove(transaction_id);
             }
             AccountEvent::AccountCreated { .. }
             | AccountEvent::MoneyDeposited { .. }

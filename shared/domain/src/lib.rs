@@ -6,6 +6,7 @@
 //! | [`AccountCommand`] → [`AccountEvent`] | what may be asked (imperative) and what happened (past tense) |
 //! | [`Rejection`] | the bank's "no", with what the caller needs to understand it |
 //! | [`Amount`] | a positive sum of money: whole minor units of a [`Currency`], never a float |
+//! | [`Balance`] | the money on an account: a sum of amounts that cannot overflow |
 //! | [`Transaction`] | money from one account to another, until it has arrived or is back |
 //! | [`AccountRow`], [`StatementEntry`], [`TransactionRow`], [`TotalsRow`] | rows of the read models, each a fold of one aggregate's events |
 //!
@@ -16,12 +17,14 @@
 pub const EVENT_SOURCE: &str = "daybook";
 
 mod account;
+mod balance;
 mod description;
 mod money;
 mod read_models;
 mod transaction;
 
-pub use account::{Account, AccountCommand, AccountEvent, Leg, Opened, Refusal, Rejection, Status};
+pub use account::{Account, AccountCommand, AccountEvent, Leg, Movement, Opened, Refusal, Rejection, Status};
+pub use balance::{Balance, InvalidBalance};
 pub use description::Description;
 pub use money::{Amount, Currency, InvalidAmount, UnknownCurrency};
 pub use read_models::{AccountRow, StatementEntry, TotalsRow, TransactionRow};

@@ -4,7 +4,8 @@ use aggregate::{Addition, Aggregate, AggregateId, Envelope, Row, Tally, Timestam
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, AccountEvent, Currency, Description, Initiated, Leg, Opened, Outcome, Transaction, TransactionEvent,
+    Account, AccountEvent, Balance, Currency, Description, Initiated, Leg, Movement, Opened, Outcome, Transaction,
+    TransactionEvent,
 };
 
 /// An account as it stands: one row an account, replaced with every event.
@@ -59,8 +60,8 @@ pub struct StatementEntry {
     /// Signed minor units that the event moved: negative out of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
-    /// Minor units in the account after the event.
-    pub balance: i64,
+    /// The money in the account after the event.
+    pub balance: Balance,
     /// When it happened.
     pub occurred_at: Timestamp,
     /// What a person wrote beside it.
@@ -80,18 +81,18 @@ impl Row for StatementEntry {
 
     fn next(previous: Option<&Self>, event: &Envelope<AccountEvent>) -> Option<Self> {
         let (currency, balance) = match (previous, &event.data) {
-            (Some(entry), _) => (entry.currency, entry.balance),
-            (None, AccountEvent::AccountCreated { currency, .. }) => (*currency, 0),
-            (None, _) => return None,
+            (Some(entry), event) if event.can_happen_in(entry.currency) => (entry.currency, entry.balance),
+            (None, AccountEvent::AccountCreated { currency, .. }) => (*currency, Balance::ZERO),
+            (Some(_) | None, _) => return None,
         };
-        let amount = event.data.movement();
+        let amount = event.data.movement().map(Movement::minor);
         Some(Self {
             account_id: event.aggregate_id,
             version: event.version,
             event_type: event.event_type.clone(),
             currency,
             amount,
-            balance: balance.saturating_add(amount.unwrap_or(0)),
+            balance: balance.plus(amount.unwrap_or(0)),
             occurred_at: event.created_at,
             description: event.data.description().cloned(),
             transaction_id: event.data.transaction_id(),
@@ -181,7 +182,8 @@ impl Row for TotalsRow {
     fn next(previous: Option<&Self>, event: &Envelope<AccountEvent>) -> Option<Self> {
         let currency = match (&event.data, previous) {
             (AccountEvent::AccountCreated { currency, .. }, None) => *currency,
-            (_, previous) => previous?.currency,
+            (event, Some(row)) if event.can_happen_in(row.currency) => row.currency,
+            (_, Some(_) | None) => return None,
         };
         let opened = match &event.data {
             AccountEvent::AccountCreated { .. } => 1,
@@ -220,7 +222,7 @@ impl Row for TotalsRow {
             version: event.version,
             currency,
             opened,
-            held: event.data.movement().unwrap_or(0),
+            held: event.data.movement().map_or(0, Movement::minor),
             moved,
             occurred_at: event.created_at,
         })

@@ -258,6 +258,9 @@ pub async fn load<A: Aggregate>(
             version = event.version;
         }
     }
+    if let Some(damage) = aggregate.damage() {
+        return Err(ReadError::Corrupt(format!("the history of {aggregate_id} is damaged: {damage}")));
+    }
     Ok(Loaded { aggregate, version, changed_at: tail.changed_at })
 }
 

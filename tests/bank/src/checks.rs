@@ -36,7 +36,7 @@ pub fn check(cloud: &Cloud, told: &Told) -> Result<(), String> {
     let (ledger, redriven) = &come_to_rest(cloud, told)?;
     let refunds = ledger.events.iter().filter(|event| event.event_type == "AccountRefunded").count();
     println!("{} events, {refunds} of them refunds, {redriven} dead letters redriven", ledger.events.len());
-    is(ledger.paid_in() == told.paid_in, || {
+    is(ledger.paid_in() == i128::from(told.paid_in), || {
         format!("I9: {} minor units were acknowledged, {} are recorded", told.paid_in, ledger.paid_in())
     })?;
     acknowledged_is_recorded(told, ledger)?;
@@ -188,7 +188,7 @@ fn acknowledged_is_recorded(told: &Told, ledger: &Ledger) -> Result<(), String> 
 
 /// The API shows what is recorded: balances, the ends of transactions, the bank's totals.
 fn shown_is_recorded(cloud: &Cloud, told: &Told, ledger: &Ledger) -> Result<(), String> {
-    let minor = |text: &Value| text.as_str().and_then(|text| text.replace('.', "").parse::<i64>().ok());
+    let minor = |text: &Value| text.as_str().and_then(|text| text.replace('.', "").parse::<i128>().ok());
     for account in &told.accounts {
         let shown = get(cloud, &format!("/accounts/{}", account.id), &account.token)?;
         let id = AggregateId(account.id.parse().map_err(|_| "no id")?);

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::{Aggregate, AggregateId, Envelope, Row, Version};
 use domain::{
-    Account, AccountEvent, AccountRow, Leg, Order, Outcome, StatementEntry, TotalsRow, Transaction, TransactionEvent,
-    TransactionRow,
+    Account, AccountEvent, AccountRow, Amount, Leg, Order, Outcome, StatementEntry, TotalsRow, Transaction,
+    TransactionEvent, TransactionRow,
 };
 use eventing::{Commit, Snapshot};
 use uuid::Uuid;
@@ -15,17 +15,17 @@ use uuid::Uuid;
 /// What an account holds, by the checker's own book.
 #[derive(Debug, Default)]
 struct Book {
-    balance: i64,
-    limit: i64,
+    balance: i128,
+    limit: i128,
     closed: bool,
 }
 
 /// What became of a transaction's money.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Moves {
-    debited: i64,
-    credited: i64,
-    refunded: i64,
+    debited: i128,
+    credited: i128,
+    refunded: i128,
     ended: bool,
 }
 
@@ -42,12 +42,12 @@ pub struct Ledger {
     keys: BTreeSet<(AggregateId, Uuid)>,
     /// Where each version is in `events`.
     places: BTreeMap<(AggregateId, Version), usize>,
-    paid_in: i64,
+    paid_in: i128,
     /// On all accounts, and debited from one and not yet credited to another.
-    held: i64,
-    under_way: i64,
+    held: i128,
+    under_way: i128,
     /// What the rows of the totals add up to.
-    totalled: i64,
+    totalled: i128,
     /// All events, in the order in which they were recorded.
     pub events: Vec<Envelope>,
     /// What each read model must show at each version.
@@ -58,6 +58,11 @@ pub struct Ledger {
     pub totals_rows: BTreeMap<AggregateId, Vec<TotalsRow>>,
     /// Likewise.
     pub transaction_rows: BTreeMap<AggregateId, Vec<TransactionRow>>,
+}
+
+/// Minor units, wide enough for every sum.
+fn minor(amount: Amount) -> i128 {
+    amount.minor().into()
 }
 
 fn extend<R: Row>(rows: &mut BTreeMap<AggregateId, Vec<R>>, event: &Envelope<R::Event>) {
@@ -118,41 +123,41 @@ impl Ledger {
         let before = book.balance;
         match &decoded {
             AccountEvent::MoneyDeposited { amount, .. } => {
-                book.balance += amount.minor();
-                self.paid_in += amount.minor();
+                book.balance += minor(*amount);
+                self.paid_in += minor(*amount);
             }
             AccountEvent::MoneyWithdrawn { amount, .. } => {
-                book.balance -= amount.minor();
-                self.paid_in -= amount.minor();
+                book.balance -= minor(*amount);
+                self.paid_in -= minor(*amount);
             }
             AccountEvent::AccountDebited(Leg { transaction_id, amount, .. }) => {
-                book.balance -= amount.minor();
+                book.balance -= minor(*amount);
                 let moves = self.moves.entry(*transaction_id).or_default();
                 assert_eq!(*moves, Moves::default(), "I11: {transaction_id} debits once, and first");
-                moves.debited = amount.minor();
-                self.under_way += amount.minor();
+                moves.debited = minor(*amount);
+                self.under_way += minor(*amount);
             }
             AccountEvent::AccountCredited(Leg { transaction_id, amount, .. }) => {
-                book.balance += amount.minor();
+                book.balance += minor(*amount);
                 let moves = self.moves.entry(*transaction_id).or_default();
-                let before = Moves { debited: amount.minor(), ..Moves::default() };
+                let before = Moves { debited: minor(*amount), ..Moves::default() };
                 assert_eq!(*moves, before, "I11: {transaction_id} credits what it debited, once, and does not refund");
-                moves.credited = amount.minor();
-                self.under_way -= amount.minor();
+                moves.credited = minor(*amount);
+                self.under_way -= minor(*amount);
             }
             AccountEvent::AccountRefunded { transaction_id, amount } => {
-                book.balance += amount.minor();
+                book.balance += minor(*amount);
                 let moves = self.moves.entry(*transaction_id).or_default();
-                let before = Moves { debited: amount.minor(), ..Moves::default() };
+                let before = Moves { debited: minor(*amount), ..Moves::default() };
                 assert_eq!(*moves, before, "I11: {transaction_id} refunds what it debited, once, and does not credit");
-                moves.refunded = amount.minor();
-                self.under_way -= amount.minor();
+                moves.refunded = minor(*amount);
+                self.under_way -= minor(*amount);
             }
             AccountEvent::AccountClosed {} => {
                 assert_eq!(book.balance, 0, "I10: closed with money");
                 book.closed = true;
             }
-            AccountEvent::OverdraftLimitSet { limit_minor } => book.limit = limit_minor.cast_signed(),
+            AccountEvent::OverdraftLimitSet { limit_minor } => book.limit = i128::from(*limit_minor),
             AccountEvent::AccountCreated { .. }
             | AccountEvent::AccountFrozen {}
             | AccountEvent::AccountUnfrozen {}
@@ -168,15 +173,15 @@ impl Ledger {
     }
 
     /// The bank's own folds come to the balance that this book has.
-    fn check_balance(&mut self, id: AggregateId, balance: i64) {
+    fn check_balance(&mut self, id: AggregateId, balance: i128) {
         let account = match &self.accounts[&id] {
-            Account::Opened(account) => Some(account.balance),
-            Account::NotOpened => None,
+            Account::Opened(account) => Some(account.balance.minor()),
+            Account::NotOpened | Account::Damaged => None,
         };
-        let row = self.account_rows[&id].last().map(|row| row.account.balance);
-        let entry = self.statement_rows[&id].last().map(|entry| entry.balance);
+        let row = self.account_rows[&id].last().map(|row| row.account.balance.minor());
+        let entry = self.statement_rows[&id].last().map(|entry| entry.balance.minor());
         assert_eq!([account, row, entry], [Some(balance); 3], "I9, I13: the balance of {id} is not what moved");
-        self.totalled += self.totals_rows[&id].last().map_or(0, |row| row.held);
+        self.totalled += self.totals_rows[&id].last().map_or(0, |row| i128::from(row.held));
         assert_eq!(self.totalled, self.held, "I9, I13: the totals are not what moved");
     }
 
@@ -270,13 +275,13 @@ impl Ledger {
 
     /// Minor units on an account.
     #[must_use]
-    pub fn balance(&self, id: AggregateId) -> i64 {
+    pub fn balance(&self, id: AggregateId) -> i128 {
         self.books.get(&id).map_or(0, |book| book.balance)
     }
 
     /// Minor units that were deposited and not withdrawn.
     #[must_use]
-    pub fn paid_in(&self) -> i64 {
+    pub fn paid_in(&self) -> i128 {
         self.paid_in
     }
 

@@ -87,8 +87,8 @@ pub fn history(events: u64) -> impl Iterator<Item = AccountEvent> {
 /// The money in an account.
 pub fn balance(account: &Account) -> i64 {
     match account {
-        Account::NotOpened => 0,
-        Account::Opened(opened) => opened.balance,
+        Account::NotOpened | Account::Damaged => 0,
+        Account::Opened(opened) => opened.balance.minor().try_into().unwrap(),
     }
 }
 

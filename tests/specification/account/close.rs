@@ -15,8 +15,8 @@ fn an_empty_account_is_closed() {
 #[test]
 fn one_with_money_or_with_debts_is_not() {
     let currency = Currency::from_code("EUR").unwrap();
-    check([opened(), deposited(5)], &close(), Err(Rejection::NotEmpty { currency, balance: 5 }));
-    check([opened(), withdrawn(5)], &close(), Err(Rejection::NotEmpty { currency, balance: -5 }));
+    check([opened(), deposited(5)], &close(), Err(Rejection::NotEmpty { currency, balance: 5.into() }));
+    check([opened(), withdrawn(5)], &close(), Err(Rejection::NotEmpty { currency, balance: (-5).into() }));
 }
 
 #[test]

@@ -1,6 +1,6 @@
-use aggregate::UserId;
-use domain::{Account, AccountCommand, Amount, Currency, Rejection};
-use tests::{check, deposited, opened, owner};
+use aggregate::{Aggregate, UserId};
+use domain::{AccountCommand, AccountEvent, Amount, Currency, Rejection};
+use tests::{check, deposited, eur, leg, opened, owner, with_balance};
 
 fn deposit_by(user: UserId, minor: u64, currency: &str) -> AccountCommand {
     let amount = Amount::from_minor(minor, Currency::from_code(currency).unwrap()).unwrap();
@@ -30,10 +30,19 @@ fn another_currency_is_refused() {
 }
 
 #[test]
-fn the_balance_has_an_upper_limit_that_may_be_reached() {
-    let step = Amount::MINOR_UNITS_MAX;
-    let full = Account::BALANCE_MINOR_UNITS_MAX.unsigned_abs() / step;
-    let history = |deposits| std::iter::once(opened()).chain((0..deposits).map(|_| deposited(step)));
-    check(history(full - 1), &deposit_by(owner(), step, "EUR"), Ok(vec![deposited(step)]));
-    check(history(full), &deposit_by(owner(), 1, "EUR"), Err(Rejection::BalanceTooLarge));
+fn whether_money_is_accepted_never_depends_on_the_balance() {
+    // Within 2^104, as every balance is.
+    const ALMOST: &str = "20282409603651670423947251286000";
+    for balance in ["0".to_owned(), "-5".to_owned(), i64::MAX.to_string(), ALMOST.to_owned(), format!("-{ALMOST}")] {
+        let account = with_balance(&balance);
+        let (amount, leg) = (eur(Amount::MINOR_UNITS_MAX), leg(1, Amount::MINOR_UNITS_MAX));
+        let deposited = AccountEvent::MoneyDeposited { amount, description: None };
+        for (command, event) in [
+            (AccountCommand::DepositMoney { by: owner(), amount, description: None }, deposited.clone()),
+            (AccountCommand::ReceiveDeposit { owner: owner(), amount, description: None }, deposited),
+            (AccountCommand::CreditAccount(leg.clone()), AccountEvent::AccountCredited(leg)),
+        ] {
+            assert_eq!(account.handle(&command), Ok(vec![event]), "{balance}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ fn withdraw(minor: u64) -> AccountCommand {
 fn as_much_as_the_limit_may_be_owed_and_not_a_cent_more() {
     let currency = Currency::from_code("EUR").unwrap();
     check([opened(), limited(100)], &withdraw(100), Ok(vec![withdrawn(100)]));
-    let refused = Rejection::InsufficientFunds { currency, available: 60 };
+    let refused = Rejection::InsufficientFunds { currency, available: 60.into() };
     check([opened(), limited(100), withdrawn(40)], &withdraw(61), Err(refused));
 }
 
@@ -26,8 +26,8 @@ fn the_limit_is_not_set_below_what_is_owed() {
     let currency = Currency::from_code("EUR").unwrap();
     let owing = || [opened(), limited(100), withdrawn(40)];
     check(owing(), &set(Some(eur(40))), Ok(vec![limited(40)]));
-    check(owing(), &set(Some(eur(39))), Err(Rejection::OverdraftInUse { currency, balance: -40 }));
-    check(owing(), &set(None), Err(Rejection::OverdraftInUse { currency, balance: -40 }));
+    check(owing(), &set(Some(eur(39))), Err(Rejection::OverdraftInUse { currency, balance: (-40).into() }));
+    check(owing(), &set(None), Err(Rejection::OverdraftInUse { currency, balance: (-40).into() }));
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn everything_may_be_taken_out() {
 #[test]
 fn a_cent_more_is_an_overdraft_and_refused() {
     let currency = Currency::from_code("EUR").unwrap();
-    let refused = Rejection::InsufficientFunds { currency, available: 300 };
+    let refused = Rejection::InsufficientFunds { currency, available: 300.into() };
     check([opened(), deposited(500), withdrawn(200)], &withdraw_by(owner(), 301, "EUR"), Err(refused));
 }
 

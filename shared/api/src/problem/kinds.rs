@@ -87,8 +87,8 @@ kinds! {
         "The amount is in another currency than the account. No money moved."
         "Send an amount in the account's currency."
     BALANCE_TOO_LARGE "balance-too-large" UNPROCESSABLE_ENTITY "Balance too large":
-        "With this amount the account would hold more than the bank keeps in one account. No money moved."
-        "Deposit less, or into another account."
+        "An earlier version of the bank refused the amount because of how much the account held. No money moved."
+        "Send the deposit again as another request: there is no such limit any more."
     ACCOUNT_CLOSED "account-closed" UNPROCESSABLE_ENTITY "Account closed":
         "The account is closed. It stays closed for ever."
         "Open another account."

@@ -107,16 +107,44 @@ pub struct Leg {
     pub description: Option<Description>,
 }
 
-impl AccountEvent {
-    /// What the event changed the balance by, in minor units: positive into the account, negative out of it; `None` where it
-    /// moved no money.
+/// The money that an event moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Movement {
+    /// Into the account.
+    In(Amount),
+    /// Out of the account.
+    Out(Amount),
+}
+
+impl Movement {
+    /// How much, whichever way.
     #[must_use]
-    pub fn movement(&self) -> Option<i64> {
+    pub fn amount(self) -> Amount {
+        let (Self::In(amount) | Self::Out(amount)) = self;
+        amount
+    }
+
+    /// The change of the balance in minor units: negative where the money went out.
+    #[must_use]
+    pub fn minor(self) -> i64 {
+        match self {
+            Self::In(amount) => amount.minor(),
+            Self::Out(amount) => -amount.minor(),
+        }
+    }
+}
+
+impl AccountEvent {
+    /// The money that the event moved; `None` where it moved none.
+    #[must_use]
+    pub fn movement(&self) -> Option<Movement> {
         match self {
             Self::MoneyDeposited { amount, .. }
             | Self::AccountCredited(Leg { amount, .. })
-            | Self::AccountRefunded { amount, .. } => Some(amount.minor()),
-            Self::MoneyWithdrawn { amount, .. } | Self::AccountDebited(Leg { amount, .. }) => Some(-amount.minor()),
+            | Self::AccountRefunded { amount, .. } => Some(Movement::In(*amount)),
+            Self::MoneyWithdrawn { amount, .. } | Self::AccountDebited(Leg { amount, .. }) => {
+                Some(Movement::Out(*amount))
+            }
             Self::AccountCreated { .. }
             | Self::DepositRefused { .. }
             | Self::AccountClosed {}
@@ -127,6 +155,12 @@ impl AccountEvent {
             | Self::CreditRefused { .. }
             | Self::DebitSettled { .. } => None,
         }
+    }
+
+    /// Whether an account that is opened, in this currency, can have the event next. No code has ever recorded another one.
+    pub(crate) fn can_happen_in(&self, currency: Currency) -> bool {
+        !matches!(self, Self::AccountCreated { .. })
+            && self.movement().is_none_or(|movement| movement.amount().currency() == currency)
     }
 
     /// Whether another customer caused the event. Its metadata is then that customer's, and not for the account's owner to read.

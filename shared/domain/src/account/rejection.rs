@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Currency;
+use crate::{Balance, Currency};
 
 /// The bank's "no".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,12 +30,9 @@ pub enum Rejection {
     InsufficientFunds {
         /// The account's currency.
         currency: Currency,
-        /// What could be taken out, in minor units.
-        available: i64,
+        /// What could be taken out.
+        available: Balance,
     },
-    /// The account would hold more than [`crate::Account::BALANCE_MINOR_UNITS_MAX`].
-    #[error("the account would hold more than the bank keeps in one account")]
-    BalanceTooLarge,
     /// A closed account stays as it is.
     #[error("the account is closed")]
     Closed,
@@ -47,8 +44,8 @@ pub enum Rejection {
     NotEmpty {
         /// The account's currency.
         currency: Currency,
-        /// The money in it, in minor units.
-        balance: i64,
+        /// The money in it.
+        balance: Balance,
     },
     /// Money of the account is on its way.
     #[error("{transactions} transactions of the account are under way")]
@@ -61,8 +58,8 @@ pub enum Rejection {
     OverdraftInUse {
         /// The account's currency.
         currency: Currency,
-        /// The money in it, in minor units, below zero.
-        balance: i64,
+        /// The money in it, below zero.
+        balance: Balance,
     },
 }
 
@@ -76,7 +73,7 @@ pub enum Refusal {
     CurrencyMismatch,
     /// It has too little money.
     InsufficientFunds,
-    /// It would hold too much.
+    /// It would hold too much. Nothing is refused for this any more, but what was recorded stays readable.
     BalanceTooLarge,
     /// It is closed.
     Closed,
@@ -101,11 +98,9 @@ pub(crate) enum MovementRefused {
     InsufficientFunds {
         /// The account's currency.
         currency: Currency,
-        /// What can be taken out, in minor units.
-        available: i64,
+        /// What can be taken out.
+        available: Balance,
     },
-    /// The account would hold more than [`crate::Account::BALANCE_MINOR_UNITS_MAX`].
-    BalanceTooLarge,
     /// The account is closed.
     Closed,
     /// The account is frozen.
@@ -119,7 +114,6 @@ impl From<MovementRefused> for Rejection {
             MovementRefused::InsufficientFunds { currency, available } => {
                 Self::InsufficientFunds { currency, available }
             }
-            MovementRefused::BalanceTooLarge => Self::BalanceTooLarge,
             MovementRefused::Closed => Self::Closed,
             MovementRefused::Frozen => Self::Frozen,
         }
@@ -131,7 +125,6 @@ impl From<MovementRefused> for Refusal {
         match refused {
             MovementRefused::CurrencyMismatch { .. } => Self::CurrencyMismatch,
             MovementRefused::InsufficientFunds { .. } => Self::InsufficientFunds,
-            MovementRefused::BalanceTooLarge => Self::BalanceTooLarge,
             MovementRefused::Closed => Self::Closed,
             MovementRefused::Frozen => Self::Frozen,
         }
