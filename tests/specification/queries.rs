@@ -9,8 +9,8 @@ use std::{
 use aggregate::{AggregateId, Version};
 use domain::{Account, AccountCommand, AccountRow, StatementEntry};
 use eventing::{
-    CurrentTable, EventStore as _, HistoryTable, Index, MemoryStore, Page, Place, TableError, catch_up, execute,
-    first_not_early, fold, history_page, list,
+    CurrentTable, EventStore as _, HistoryTable, Index, ListFrom, MemoryStore, Page, Place, TableError, catch_up,
+    execute, first_not_early, fold, history_page, list,
 };
 use tests::{StillHost, command, eur, owner};
 use uuid::Uuid;
@@ -173,10 +173,10 @@ impl CurrentTable<AccountRow> for Lacking {
         &self,
         _index: &Index,
         _value: &str,
-        after: Option<&Place>,
+        from: ListFrom<'_>,
         limit: usize,
     ) -> Result<Page<Place, Place>, TableError> {
-        let after = after.map(|(_, id)| *id);
+        let after = if let ListFrom::After((_, id)) = from { Some(*id) } else { None };
         let mut keys: Vec<Place> = self.rows.keys().map(|id| (String::new(), *id)).collect();
         keys.retain(|(_, id)| after.is_none_or(|after| *id > after));
         let more = keys.len() > limit;
@@ -208,7 +208,7 @@ async fn a_list_leaves_out_no_row_that_the_index_has() {
         let table = Lacking { rows: rows.clone(), lacks };
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let page = list(&table, &index, "owner", after.as_ref(), 2).await.unwrap();
+            let page = list(&table, &index, "owner", ListFrom::after(after.as_ref()), 2).await.unwrap();
             seen.extend(page.rows);
             after = page.next;
             if after.is_none() {
@@ -217,4 +217,16 @@ async fn a_list_leaves_out_no_row_that_the_index_has() {
         }
         assert_eq!(seen, rows.values().cloned().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn two_merged_lists_both_go_on_at_the_last_row_that_was_seen() {
+    let place = |time: &str, id| (time.to_owned(), AggregateId(Uuid::from_u128(id)));
+    let (newer, older, tie) = (place("10:05", 1), place("10:03", 2), place("10:03", 3));
+    let merged = |last| format!("{:?}", ListFrom::merged(last));
+    let expect = |from: [ListFrom<'_>; 2]| format!("{from:?}");
+    assert_eq!(merged([None, None]), expect([ListFrom::Start; 2]));
+    assert_eq!(merged([Some(&older), None]), expect([ListFrom::After(&older), ListFrom::Newest("10:03")]));
+    assert_eq!(merged([Some(&newer), Some(&older)]), expect([ListFrom::Newest("10:03"), ListFrom::After(&older)]));
+    assert_eq!(merged([Some(&tie), Some(&older)]), expect([ListFrom::After(&tie), ListFrom::After(&older)]));
 }

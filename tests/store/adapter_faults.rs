@@ -5,8 +5,8 @@ use aggregate::{AggregateId, CommandId, CorrelationId, Envelope, Metadata, Times
 use aws::{Counters, CurrentRows, DynamoEventStore, EventBridge, Index, Journal, RotatedSecret, RowHistory, Segment};
 use domain::{AccountRow, StatementEntry, TotalsRow};
 use eventing::{
-    AppendError, Bus, Commit, CurrentTable, ENTRY_WRITE_MAX, Entry, EventStore, HistoryTable, ReadError, ReadTable,
-    RecordedEvent, Saved, Secret, SecretError, TableError, enter, fold, list, publish,
+    AppendError, Bus, Commit, CurrentTable, ENTRY_WRITE_MAX, Entry, EventStore, HistoryTable, ListFrom, ReadError,
+    ReadTable, RecordedEvent, Saved, Secret, SecretError, TableError, enter, fold, list, publish,
 };
 use serde_json::{Value, json};
 use tests::{Engine, Reply, StillHost, Wire, WireFault};
@@ -194,7 +194,9 @@ async fn operate(adapter: &Adapter, operation: &str, id: AggregateId) -> &'stati
         "current get" => table(CurrentTable::<AccountRow>::get(&adapter.accounts, id).await.map(drop)),
         "current latest" => table(ReadTable::<AccountRow>::latest(&adapter.accounts, id).await.map(drop)),
         "current save" => saved(adapter.accounts.save(0, &rows::<AccountRow>(id)).await),
-        "current list" => table(list::<AccountRow>(&adapter.accounts, &BY_OWNER, "alice", None, 5).await.map(drop)),
+        "current list" => {
+            table(list::<AccountRow>(&adapter.accounts, &BY_OWNER, "alice", ListFrom::Start, 5).await.map(drop))
+        }
         "current scan" => table(adapter.accounts.segment(&BY_OWNER, Segment { number: 0, total: 1 }).await.map(drop)),
         "history get" => table(HistoryTable::<StatementEntry>::row(&adapter.statement, id, 1, false).await.map(drop)),
         "history latest" => table(ReadTable::<StatementEntry>::latest(&adapter.statement, id).await.map(drop)),
@@ -328,7 +330,7 @@ async fn rows_that_are_not_answered_at_once_are_asked_for_again() {
     // The index, then the rows: none of them twice, and then all.
     let partly = WireFault::Before(Reply::Status(200, partly.to_string()));
     adapter.wire.script([WireFault::None, partly.clone(), partly]);
-    let page = list::<AccountRow>(&adapter.accounts, &BY_OWNER, "alice", None, 5).await.unwrap();
+    let page = list::<AccountRow>(&adapter.accounts, &BY_OWNER, "alice", ListFrom::Start, 5).await.unwrap();
     assert_eq!((page.rows.len(), adapter.wire.sent().len()), (1, 4));
 }
 

@@ -7,7 +7,7 @@ use std::{fmt::Debug, ops::Range};
 use aggregate::{AggregateId, Event, Row, Timestamp};
 use aws::{Counters, CurrentRows, RowHistory};
 use domain::{AccountEvent, AccountRow, Order, StatementEntry, TotalsRow, TransactionEvent, TransactionRow};
-use eventing::{Commit, CurrentTable, HistoryTable, Index, ReadTable, RecordedEvent, Saved, fold};
+use eventing::{Commit, CurrentTable, HistoryTable, Index, ListFrom, ReadTable, RecordedEvent, Saved, fold};
 use tests::{MemoryTable, StillHost, command, deposited, engine_with, eur, opened, owner, withdrawn};
 use uuid::Uuid;
 
@@ -147,7 +147,8 @@ async fn current_rows_are_read_by_an_index_and_by_their_ids() {
     let owner = all[0].1.account.owner.as_str();
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
-        let page = CurrentTable::<AccountRow>::keys(&table, &index, owner, after.as_ref(), 2).await.unwrap();
+        let page =
+            CurrentTable::<AccountRow>::keys(&table, &index, owner, ListFrom::after(after.as_ref()), 2).await.unwrap();
         pages.extend(page.rows.into_iter().map(|(_, id)| id));
         after = page.next;
         if after.is_none() {
@@ -157,6 +158,14 @@ async fn current_rows_are_read_by_an_index_and_by_their_ids() {
     for (id, _) in &all {
         assert_eq!(pages.iter().filter(|listed| *listed == id).count(), 1);
     }
+    // The rows of one time and of earlier ones.
+    let newest = Index { newest_first: true, ..index };
+    let created_at = all[0].1.created_at.to_string();
+    let from = async |order: &str| {
+        CurrentTable::<AccountRow>::keys(&table, &newest, owner, ListFrom::Newest(order), 100).await.unwrap().rows
+    };
+    assert!(from(&created_at).await.len() >= all.len());
+    assert!(from("2020").await.is_empty());
     let nobody = AggregateId(Uuid::now_v7());
     let ids: Vec<AggregateId> = all.iter().map(|(id, _)| *id).chain([nobody]).collect();
     for consistent in [false, true] {

@@ -8,8 +8,8 @@ use api::{
 };
 use domain::{Account, AccountRow, Initiated, Order, Outcome, Side, StatementEntry, TransactionRow};
 use eventing::{
-    Commit, CurrentTable, EventStore, HistoryTable, Host, Index, Loaded, Place, Secret, first_not_early, fresh,
-    history_page, list, load, load_at, newest_version,
+    Commit, CurrentTable, EventStore, HistoryTable, Host, Index, ListFrom, Loaded, Place, Secret, first_not_early,
+    fresh, history_page, list, load, load_at, newest_version,
 };
 use lambda_http::Request;
 
@@ -122,8 +122,9 @@ where
 
     async fn list(&self, call: &Call) -> Result<Response, Problem> {
         let (caller, limit, keys) = (call.caller()?, call.limit()?, self.keys().await?);
-        let after = call.cursor(&keys)?;
-        let page = list(&self.accounts, &BY_OWNER, caller.as_str(), after.as_ref(), limit).await?;
+        let after: Option<Place> = call.cursor(&keys)?;
+        let from = ListFrom::after(after.as_ref());
+        let page = list(&self.accounts, &BY_OWNER, caller.as_str(), from, limit).await?;
         call.page(&keys, page.rows.into_iter().map(AccountView::from).collect(), page.next)
     }
 
@@ -194,10 +195,10 @@ where
         let keys = self.keys().await?;
         let places: (Option<Place>, Option<Place>) = call.cursor(&keys)?.unwrap_or_default();
         let id = account_id.to_string();
+        let [from, from_incoming] = ListFrom::merged([places.0.as_ref(), places.1.as_ref()]);
         let lists = async {
-            let of =
-                async |index, place: &Option<Place>| list(&self.transactions, index, &id, place.as_ref(), limit).await;
-            Ok(tokio::try_join!(of(&BY_SOURCE, &places.0), of(&BY_DESTINATION, &places.1))?)
+            let outgoing = list(&self.transactions, &BY_SOURCE, &id, from, limit);
+            Ok(tokio::try_join!(outgoing, list(&self.transactions, &BY_DESTINATION, &id, from_incoming, limit))?)
         };
         let (_, (outgoing, incoming)) = self.checked(&reader, account_id, 0, lists).await?;
         let fetched = outgoing.rows.len() + incoming.rows.len();

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, KeysAndAttributes},
 };
-use eventing::{CurrentTable, HistoryTable, Host, Index, Page, Place, ReadTable, Saved, System, TableError};
+use eventing::{CurrentTable, HistoryTable, Host, Index, ListFrom, Page, Place, ReadTable, Saved, System, TableError};
 
 use crate::event_store::Segment;
 use crate::item::{Item, VERSION, decode, encode, failed, saved, text, unwritable, version_of};
@@ -106,23 +106,30 @@ impl<R: Row> CurrentTable<R> for CurrentRows {
         &self,
         index: &Index,
         value: &str,
-        after: Option<&Place>,
+        from: ListFrom<'_>,
         limit: usize,
     ) -> Result<Page<Place, Place>, TableError> {
-        let found = self
+        let query = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(index.name)
-            .key_condition_expression("#by = :by")
             .expression_attribute_names("#by", index.by)
             .expression_attribute_values(":by", text(value))
             .scan_index_forward(!index.newest_first)
-            .set_exclusive_start_key(after.map(|place| self.index_key(index, value, place)))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(failed)?;
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let of_value = "#by = :by";
+        let query = match from {
+            ListFrom::Start => query.key_condition_expression(of_value),
+            ListFrom::After(last) => query
+                .key_condition_expression(of_value)
+                .set_exclusive_start_key(Some(self.index_key(index, value, last))),
+            ListFrom::Newest(order) => query
+                .key_condition_expression(format!("{of_value} AND #order <= :order"))
+                .expression_attribute_names("#order", index.order)
+                .expression_attribute_values(":order", text(order)),
+        };
+        let found = query.send().await.map_err(failed)?;
         self.places(index, found.items.as_deref(), found.last_evaluated_key.as_ref())
     }
 

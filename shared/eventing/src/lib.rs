@@ -45,7 +45,7 @@ pub use journal::{
     ENTRY_WRITE_MAX, Entered, HOLD_BACK, JournalPage, JournalReader, JournalTable, Placing, Position, SHARDS,
     ShardPage, enter, merge, place, read_journal, shard,
 };
-pub use list::{CurrentTable, Index, Page, Place, list};
+pub use list::{CurrentTable, Index, ListFrom, Page, Place, list};
 pub use memory::MemoryStore;
 pub use projection::{
     Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, fold, fresh, project,

@@ -13,12 +13,12 @@ pub trait CurrentTable<R: Row>: Send + Sync {
     /// a moment.
     fn get(&self, aggregate_id: AggregateId) -> impl Future<Output = Result<Option<R>, TableError>> + Send;
 
-    /// Up to `limit` keys of an index after the key `after`, whose attribute [`Index::by`] is `value`; eventually consistent.
+    /// Up to `limit` keys of an index, whose attribute [`Index::by`] is `value`; eventually consistent.
     fn keys(
         &self,
         index: &Index,
         value: &str,
-        after: Option<&Place>,
+        from: ListFrom<'_>,
         limit: usize,
     ) -> impl Future<Output = Result<Page<Place, Place>, TableError>> + Send;
 
@@ -47,6 +47,36 @@ pub struct Index {
 /// A row's key in an index: the value that the index is ordered by, and the row's id.
 pub type Place = (String, AggregateId);
 
+/// Where a page of a list begins.
+#[derive(Debug, Clone, Copy)]
+pub enum ListFrom<'a> {
+    /// At its first row.
+    Start,
+    /// After a row that has been seen.
+    After(&'a Place),
+    /// At the rows that are ordered by this value, of a list that begins at its newest rows.
+    Newest(&'a str),
+}
+
+impl<'a> ListFrom<'a> {
+    /// After the key `last`, where there is one.
+    #[must_use]
+    pub fn after(last: Option<&'a Place>) -> Self {
+        last.map_or(Self::Start, Self::After)
+    }
+
+    /// Where each of two lists goes on that are merged, newest first, after the last rows that were seen of either: both at the last
+    /// row of all. A row that has come into one of them since, and belongs before that, would be out of order.
+    #[must_use]
+    pub fn merged(last: [Option<&'a Place>; 2]) -> [Self; 2] {
+        let Some(oldest) = last.into_iter().flatten().map(|(order, _)| order).min() else { return [Self::Start; 2] };
+        last.map(|last| match last {
+            Some(last) if last.0 == *oldest => Self::After(last),
+            _ => Self::Newest(oldest),
+        })
+    }
+}
+
 /// One page of a list, and where the next begins.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<R, P> {
@@ -56,7 +86,7 @@ pub struct Page<R, P> {
     pub next: Option<P>,
 }
 
-/// Up to `limit` (1 to 100) rows whose attribute [`Index::by`] is `value`, in the order of the index, after the key `after`.
+/// Up to `limit` (1 to 100) rows whose attribute [`Index::by`] is `value`, in the order of the index.
 ///
 /// # Errors
 /// When the table does not answer.
@@ -64,10 +94,10 @@ pub async fn list<R: Row>(
     table: &impl CurrentTable<R>,
     index: &Index,
     value: &str,
-    after: Option<&Place>,
+    from: ListFrom<'_>,
     limit: usize,
 ) -> Result<Page<R, Place>, TableError> {
-    let Page { rows: keys, next } = table.keys(index, value, after, limit).await?;
+    let Page { rows: keys, next } = table.keys(index, value, from, limit).await?;
     let ids: Vec<AggregateId> = keys.into_iter().map(|(_, id)| id).collect();
     let mut rows = if ids.is_empty() { BTreeMap::new() } else { table.rows(&ids, false).await? };
     // A replica of the table may be behind the index. The list goes on after the key, so a row left out here would never be seen.
