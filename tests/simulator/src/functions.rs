@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use aggregate::{AggregateId, Envelope, Event as _, Row, Version};
+use aggregate::{AggregateId, Envelope, Event as _, Row};
 use aws_lambda_events::{
     dynamodb::{Event, EventRecord},
     eventbridge::EventBridgeEvent,
 };
-use domain::{AccountCommand, AccountEvent, AccountRow, Leg};
-use eventing::{EventStore, ProjectError, ReadTable};
+use domain::{AccountCommand, AccountEvent, Leg};
+use eventing::{EventStore, ReadTable};
 use serde_json::{Value, json};
 
 use crate::{
@@ -135,19 +135,6 @@ async fn lose_its_mind(services: &Services, mutant: Mutant, begun: &Envelope) {
         _ => AccountCommand::RefundAccount { transaction_id },
     };
     mad_step(services, id, body, &begun.metadata).await;
-}
-
-/// Answers a reader who asks for an account at `min_version` at least.
-pub async fn read(
-    services: Services,
-    id: AggregateId,
-    min_version: Version,
-) -> Result<Option<AccountRow>, ProjectError> {
-    let known = services.cloud().accounts.glance(id).await?;
-    if services.lacks(Mutant::MinVersionIsIgnored) {
-        return Ok(known);
-    }
-    eventing::fresh(&services, id, known, min_version).await
 }
 
 /// Drives what is under way for too long, as the scheduled function does.

@@ -157,6 +157,14 @@ impl Machine {
         poll_fn(|_| if std::mem::replace(&mut stopped, true) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
+    /// A read takes some points, so that others can write between two reads that one query has begun together.
+    pub async fn read_point(&self) {
+        let points = self.state().rng.u32(1..=3);
+        for _ in 0..points {
+            self.point().await;
+        }
+    }
+
     /// Whether this fault happens here.
     pub fn fault(&self, fault: Fault) -> bool {
         let mut state = self.state();

@@ -1,13 +1,17 @@
 //! The bank under every fault at once. A seed decides everything: one thread runs the real command execution, publishing,
-//! projection, process manager and sweep over faulty services, checks every invariant at every event, stops the faults, and
+//! projection, process manager, sweep and queries over faulty services, checks every invariant at every event, stops the faults, and
 //! sees that all comes to rest. Exits with 1 where a seed fails, and says how to see it again.
 
+mod answers;
 mod exhaustive;
 mod functions;
 mod machine;
 mod mutants;
 mod outside;
 mod ports;
+mod queries;
+mod readers;
+mod replicas;
 mod run;
 mod tables;
 mod workload;

@@ -49,14 +49,26 @@ pub enum Mutant {
     LateWithoutNote,
     /// I16: readers of the journal do not hold back.
     NoHoldBack,
+    /// I16: a shard of the journal says that it was read to its end.
+    ShardsSayTheyEnd,
     /// I17: old events are taken for new ones.
     OldEventsAreNotUpcast,
     /// I18: a state is stored under another version.
     StaleState,
     /// I20: a read that asks for a version gets whatever the table has.
     MinVersionIsIgnored,
+    /// I20: a statement joins the events with a table that has moved on meanwhile.
+    JointWithoutBoundary,
+    /// I20: what a replica of the statement lacks is left out.
+    GapsAreNotFilled,
+    /// I20: what the index has and a replica of the table lacks is left out.
+    MissingRowsAreLeftOut,
+    /// I20: of two lists that are merged, one begins again.
+    ListsGoOnAlone,
     /// I21: who asks is not compared with whose account it is.
     OwnersAreForgotten,
+    /// I21: who reads is not compared with whose account it is.
+    StrangersAreAnswered,
     /// I22: who finds the store unavailable tries for ever.
     EndlessRetry,
 }

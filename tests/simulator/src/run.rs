@@ -7,8 +7,6 @@ use std::{sync::Arc, task::Poll};
 
 use aggregate::{AggregateId, CorrelationId, Version};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
-use domain::AccountRow;
-use eventing::ProjectError;
 use serde_json::Value;
 
 use crate::{
@@ -16,7 +14,8 @@ use crate::{
     machine::{Fault, Machine, Rates, Task},
     mutants::Mutant,
     ports::Services,
-    workload::{self, Answer, Progress, Request, Scenario, What},
+    queries::{self, Query},
+    workload::{self, Answer, Progress, Request, Scenario},
 };
 
 /// Scheduler steps under faults.
@@ -59,7 +58,8 @@ enum Work {
     Publish { batch: usize },
     Deliver(Box<Delivery>),
     Sweep,
-    Read { id: AggregateId, min_version: Version },
+    Query(Query),
+    FollowJournal,
 }
 
 impl Work {
@@ -73,7 +73,8 @@ impl Work {
                 format!("{target:?} for {} {} {version}", event.detail_type, id.as_str().unwrap_or_default())
             }
             Self::Sweep => "a sweep".to_owned(),
-            Self::Read { id, min_version } => format!("a read of {id} at {min_version}"),
+            Self::Query(query) => format!("a query: {query:?}"),
+            Self::FollowJournal => "reading on in the journal".to_owned(),
         }
     }
 }
@@ -84,8 +85,6 @@ enum Ended {
     Request(Answer),
     Published(Option<usize>),
     Done(bool),
-    /// The row that a reader was shown, if any.
-    Read(Result<Option<AccountRow>, ProjectError>),
 }
 
 struct Invocation {
@@ -104,8 +103,6 @@ struct Run {
     acknowledged: Vec<(AggregateId, CorrelationId)>,
     /// Requests that were refused for good.
     refused: Vec<(AggregateId, CorrelationId)>,
-    /// Accounts, each with a version that somebody knows of.
-    known: Vec<(AggregateId, Version)>,
 }
 
 /// Runs one seed. Panics where an invariant does not hold.
@@ -127,6 +124,7 @@ pub fn run(machine: &Machine, mutant: Option<Mutant>) -> Report {
         steps += 1;
         assert!(steps < STEPS_TO_REST, "I12: no end: {}", run.what_is_left());
     }
+    run.read_everything();
     run.report(clocks_are_close)
 }
 
@@ -156,7 +154,6 @@ impl Run {
             parked: Vec::new(),
             acknowledged: Vec::new(),
             refused: Vec::new(),
-            known: Vec::new(),
         }
     }
 
@@ -169,7 +166,7 @@ impl Run {
         self.machine.pass(micros);
         match choice {
             0..58 => self.go_on(),
-            58..60 => self.begin_read(),
+            58..60 => self.begin_query(),
             60..72 => self.begin_request(),
             72..80 => self.begin_publishing(),
             80..94 => self.begin_delivery(),
@@ -180,7 +177,7 @@ impl Run {
                     let micros = self.machine.state().rng.i64(0..86_400_000_000);
                     self.machine.pass(micros);
                 }
-                self.services.cloud().journal.read_on();
+                self.follow_journal();
             }
             _ => self.hand_on(),
         }
@@ -292,10 +289,7 @@ impl Run {
                 let is_parked = delivery.failures >= TRIES;
                 if is_parked { self.parked.push(*delivery) } else { self.deliveries.push(*delivery) }
             }
-            (Work::Read { id, min_version }, Some(Ended::Read(Ok(row)))) => {
-                self.services.shared().check_read(id, min_version, row.as_ref());
-            }
-            (Work::Sweep | Work::Read { .. }, _) => {}
+            (Work::Sweep | Work::Query(_) | Work::FollowJournal, _) => {}
         }
     }
 
@@ -318,9 +312,6 @@ impl Run {
             let first = *request.answered.get_or_insert(version);
             assert_eq!(version, first, "I7: a command of {id} is answered otherwise the second time");
             self.acknowledged.push((id, correlation_id.clone()));
-        }
-        if matches!(request.what, What::Account(_)) {
-            self.known.push((id, version));
         }
     }
 
@@ -393,12 +384,20 @@ impl Run {
         }
     }
 
-    /// Somebody who knows of a version asks to see at least that one.
-    fn begin_read(&mut self) {
-        let Some(place) = self.pick(self.known.len()) else { return };
-        let ((id, min_version), services) = (self.known[place], self.services.deployed());
-        let read = async move { Ended::Read(functions::read(services, id, min_version).await) };
-        self.begin(Work::Read { id, min_version }, read);
+    /// Somebody reads: all pages of something, or some of them.
+    fn begin_query(&mut self) {
+        let Some(query) = Query::drawn(&self.services) else { return };
+        let services = self.services.deployed().for_query();
+        let ask = queries::ask(services, query.clone(), false);
+        self.begin(Work::Query(query), async { Ended::Done(ask.await) });
+    }
+
+    /// The administrator who keeps reading the journal reads one page more.
+    fn follow_journal(&mut self) {
+        if !self.at_work.iter().any(|invocation| matches!(invocation.work, Work::FollowJournal)) {
+            let services = self.services.deployed().for_query();
+            self.begin(Work::FollowJournal, async { Ended::Done(queries::follow_journal(services).await) });
+        }
     }
 
     /// A request that was given up long ago arrives.

@@ -1,4 +1,4 @@
-//! Read tables that know what each of their rows must be, and a journal with readers.
+//! Read tables that know what each of their rows must be, and the journal.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 
 use aggregate::{AggregateId, Envelope, Row, Version};
 use domain::TransactionRow;
-use eventing::{JournalTable, Place, Placing, Position, ReadTable, Saved, TableError};
+use eventing::{JournalTable, Place, Placing, Position, ReadTable, Saved, TableError, shard};
 use ledger::Ledger;
 use transaction_process::{OpenTransactions, PARTS};
 use uuid::Uuid;
@@ -26,6 +26,8 @@ pub struct Table<R> {
     mutant: Option<Mutant>,
     shared: Arc<Mutex<Shared>>,
     rows: Arc<Mutex<BTreeMap<AggregateId, R>>>,
+    /// The points at which each aggregate got its first row.
+    entered: Arc<Mutex<BTreeMap<AggregateId, u64>>>,
     expected: fn(&Ledger) -> &BTreeMap<AggregateId, Vec<R>>,
 }
 
@@ -37,10 +39,12 @@ impl<R: Row + PartialEq + Debug> Table<R> {
         shared: &Arc<Mutex<Shared>>,
         expected: fn(&Ledger) -> &BTreeMap<AggregateId, Vec<R>>,
     ) -> Self {
-        Self { machine: machine.clone(), mutant, shared: Arc::clone(shared), rows: Arc::default(), expected }
+        let (machine, shared) = (machine.clone(), Arc::clone(shared));
+        Self { machine, mutant, shared, rows: Arc::default(), entered: Arc::default(), expected }
     }
 
-    fn rows(&self) -> MutexGuard<'_, BTreeMap<AggregateId, R>> {
+    /// The rows. Never held over a point.
+    pub fn rows(&self) -> MutexGuard<'_, BTreeMap<AggregateId, R>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -65,19 +69,53 @@ impl<R: Row + PartialEq + Debug> Table<R> {
         }
     }
 
-    /// The aggregate's row as an eventually consistent read sees it: the newest one, or any before it.
-    pub async fn glance(&self, id: AggregateId) -> Result<Option<R>, TableError> {
-        Ok(self.latest(id).await?.and_then(|row| self.perhaps_stale(id, row)))
-    }
-
     /// The row, or what was there some time ago.
-    fn perhaps_stale(&self, id: AggregateId, row: R) -> Option<R> {
+    pub fn perhaps_stale(&self, id: AggregateId, row: R) -> Option<R> {
         if !self.machine.fault(Fault::Stale) {
             return Some(row);
         }
         let before = self.machine.state().rng.u64(0..row.version());
         let place = usize::try_from(before.checked_sub(1)?).ok()?;
         (self.expected)(&self.shared().ledger).get(&id)?.get(place).cloned()
+    }
+
+    /// The aggregate's version by an eventually consistent read, or by another.
+    pub fn version(&self, id: AggregateId, consistent: bool) -> Version {
+        let newest = self.rows().get(&id).map_or(0, Row::version);
+        if newest == 0 || consistent || !self.machine.fault(Fault::Stale) {
+            return newest;
+        }
+        self.machine.state().rng.u64(0..newest)
+    }
+
+    /// What the rows of an aggregate are, up to a version, as the checker has them.
+    pub fn rows_up_to<T>(&self, id: AggregateId, version: Version, read: impl FnOnce(&[R]) -> T) -> T {
+        let shared = self.shared();
+        let rows = (self.expected)(&shared.ledger).get(&id).map(Vec::as_slice).unwrap_or_default();
+        read(&rows[..rows.len().min(usize::try_from(version).unwrap_or(usize::MAX))])
+    }
+
+    /// Whether the aggregate got its first row so many points ago, at least.
+    pub fn has_had(&self, id: AggregateId, points: u64) -> bool {
+        let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
+        let now = self.machine.state().points;
+        entered.is_some_and(|entered| entered + points <= now)
+    }
+
+    /// Chance, time and points.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Whether this guard is taken away.
+    pub fn lacks(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// A request of a query: it takes its time, and may be lost.
+    pub async fn read(&self) -> Result<(), TableError> {
+        self.machine.read_point().await;
+        if self.machine.fault(Fault::LostBefore) { Err(TableError::Unavailable(lost())) } else { Ok(()) }
     }
 
     /// The rows as if they had changed at the moment.
@@ -101,6 +139,8 @@ impl<R: Row + PartialEq + Debug> Table<R> {
         let kind = std::any::type_name::<R>().rsplit(':').next().unwrap_or_default();
         self.machine.note(|| format!("  {kind} of {id} is of version {}", last.version()), last.version());
         all.insert(id, last.clone());
+        let points = self.machine.state().points;
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_insert(points);
         Saved::Written
     }
 }
@@ -149,22 +189,16 @@ impl OpenTransactions for Table<TransactionRow> {
     }
 }
 
-/// The journal, with one reader who keeps reading; clones are the same one.
+/// The journal; clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Journal {
     machine: Machine,
     mutant: Option<Mutant>,
-    pages: Arc<Mutex<Pages>>,
+    entries: Arc<Mutex<Entries>>,
 }
 
-#[derive(Debug)]
-struct Pages {
-    /// Events, and notes, which have none.
-    entries: BTreeMap<Position, Option<Uuid>>,
-    /// How far the reader is, and what they have seen.
-    read_up_to: Position,
-    seen: Vec<Uuid>,
-}
+/// Events, and notes, which have none; each with its shard.
+pub type Entries = BTreeMap<Position, (u8, Option<Envelope>)>;
 
 /// A write that takes longer than this is given up by the SDK (`shared/aws/src/config.rs`), and never arrives.
 const WRITE_MICROS_MAX: i64 = 4_000_000;
@@ -172,43 +206,35 @@ const WRITE_MICROS_MAX: i64 = 4_000_000;
 impl Journal {
     /// An empty one.
     pub fn new(machine: &Machine, mutant: Option<Mutant>) -> Self {
-        let pages = Pages { entries: BTreeMap::new(), read_up_to: Position::start(), seen: Vec::new() };
-        Self { machine: machine.clone(), mutant, pages: Arc::new(Mutex::new(pages)) }
+        Self { machine: machine.clone(), mutant, entries: Arc::default() }
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Everything in it. Never held over a point.
+    pub fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The reader reads on, as far as they may.
-    pub fn read_on(&self) {
-        let now = self.machine.true_time();
-        let holds_back = self.mutant != Some(Mutant::NoHoldBack);
-        let horizon = if holds_back { Position::horizon(now) } else { Position::before(now) };
-        let mut pages = self.pages();
-        if horizon <= pages.read_up_to {
-            return;
-        }
-        let new: Vec<Uuid> =
-            pages.entries.range(pages.read_up_to.clone()..horizon.clone()).filter_map(|(_, event)| *event).collect();
-        pages.seen.extend(new);
-        pages.read_up_to = horizon;
+    /// Whether this guard is taken away.
+    pub fn lacks(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
     }
 
-    /// Every event is there once (I16), and the reader has seen each once, where clocks are as close as is promised.
-    pub fn check_complete(&self, ledger: &Ledger, clocks_are_close: bool) {
-        let pages = self.pages();
+    /// A request of a query: it takes its time, and may be lost.
+    pub async fn read(&self) -> Result<(), TableError> {
+        self.machine.read_point().await;
+        if self.machine.fault(Fault::LostBefore) { Err(TableError::Unavailable(lost())) } else { Ok(()) }
+    }
+
+    /// Every event is there once (I16).
+    pub fn check_complete(&self, ledger: &Ledger) {
         let mut all: Vec<Uuid> = ledger.events.iter().map(|event| event.event_id).collect();
-        let mut entered: Vec<Uuid> = pages.entries.values().filter_map(|event| *event).collect();
-        let mut seen = pages.seen.clone();
-        for ids in [&mut all, &mut entered, &mut seen] {
+        let entries = self.entries();
+        let mut entered: Vec<Uuid> =
+            entries.values().filter_map(|(_, event)| event.as_ref()).map(|event| event.event_id).collect();
+        for ids in [&mut all, &mut entered] {
             ids.sort_unstable();
         }
         assert_eq!(entered, all, "I16: the journal does not have every event once");
-        assert!(
-            !clocks_are_close || seen == all,
-            "I16: a reader of the journal has missed an event, or seen one twice"
-        );
     }
 }
 
@@ -221,19 +247,20 @@ impl JournalTable for Journal {
             return Err(TableError::Unavailable(lost()));
         }
         let is_new = {
-            let entries = &mut self.pages().entries;
+            let entries = &mut *self.entries();
+            let shard = shard(event.aggregate_id);
             let own = match placing {
                 Placing::OnTime(own) | Placing::Late { own, .. } => own,
             };
             let is_new = !entries.contains_key(own);
             match placing {
                 _ if !is_new => {}
-                Placing::OnTime(own) => drop(entries.insert(own.clone(), Some(event.event_id))),
+                Placing::OnTime(own) => drop(entries.insert(own.clone(), (shard, Some(event.clone())))),
                 Placing::Late { own, enters } => {
                     if self.mutant != Some(Mutant::LateWithoutNote) {
-                        entries.insert(own.clone(), None);
+                        entries.insert(own.clone(), (shard, None));
                     }
-                    entries.insert(enters.clone(), Some(event.event_id));
+                    entries.insert(enters.clone(), (shard, Some(event.clone())));
                 }
             }
             is_new
