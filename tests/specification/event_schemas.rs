@@ -8,7 +8,7 @@ use domain::{AccountEvent, TransactionEvent};
 use eventing::{Bus, BusError, Entry, PublishLimits, publish};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
-use tests::{EventSchemas, StillHost, repository};
+use tests::{EventSchemas, StillHost, repository, schema_id};
 
 /// More than any event here has.
 const BYTES_MAX: usize = 1_000_000;
@@ -37,7 +37,9 @@ fn schemas_of<E: Event + JsonSchema>() -> Vec<(String, Value)> {
         let data = described["properties"]["data"].clone();
         properties["data"] = json!({ "description": description, "anyOf": [data, { "type": "null" }] });
         schema["required"].as_array_mut().unwrap().push(json!("data"));
-        (format!("{event_type}.v{version}"), schema)
+        let name = format!("{event_type}.v{version}");
+        schema["$id"] = json!(schema_id(&name));
+        (name, schema)
     };
     types["oneOf"].as_array().unwrap().iter().map(of_type).collect()
 }
@@ -63,6 +65,15 @@ fn the_checked_in_schemas_are_what_the_types_say() {
         let checked_in = EventSchemas::read();
         let advice = "run `UPDATE_CONTRACT=1 cargo test -p tests -- contract schemas` and look at the difference";
         assert!(checked_in.get(&name) == Some(&schema), "{name}: {advice}");
+    }
+}
+
+#[test]
+fn every_schema_has_an_address_of_its_own() {
+    for schemas in [EventSchemas::read(), EventSchemas::of_requests()] {
+        for name in schemas.names() {
+            assert_eq!(schemas.get(name).unwrap()["$id"], schema_id(name));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod account;
 mod arbitrary_input;
+mod asyncapi;
 mod bus_commands;
 mod commands;
 mod contract;
@@ -25,3 +26,4 @@ mod schema_evolution;
 mod sweep;
 mod transaction;
 mod transaction_process;
+mod webhook;

@@ -2,22 +2,25 @@
 
 use std::fs;
 
-use api::{DepositRequestAccepted, DepositRequestRefused, DepositRequested};
+use api::{DepositRequestAccepted, DepositRequestRefused, DepositRequestUnreadable, DepositRequested};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
-use tests::{EventSchemas, repository};
+use tests::{EventSchemas, repository, schema_id};
 
-fn schema_of<T: JsonSchema>() -> Value {
+fn schema_of<T: JsonSchema>(name: &str) -> (&str, Value) {
     let inlined = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true).into_generator();
-    inlined.into_root_schema_for::<T>().to_value()
+    let mut schema = inlined.into_root_schema_for::<T>().to_value();
+    schema["$id"] = json!(schema_id(name));
+    (name, schema)
 }
 
 #[test]
 fn the_checked_in_schemas_are_what_the_types_say() {
     for (name, schema) in [
-        (DepositRequested::TYPE, schema_of::<DepositRequested>()),
-        (DepositRequestAccepted::TYPE, schema_of::<DepositRequestAccepted>()),
-        (DepositRequestRefused::TYPE, schema_of::<DepositRequestRefused>()),
+        schema_of::<DepositRequested>(DepositRequested::TYPE),
+        schema_of::<DepositRequestAccepted>(DepositRequestAccepted::TYPE),
+        schema_of::<DepositRequestRefused>(DepositRequestRefused::TYPE),
+        schema_of::<DepositRequestUnreadable>(DepositRequestUnreadable::TYPE),
     ] {
         if std::env::var_os("UPDATE_CONTRACT").is_some() {
             let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());

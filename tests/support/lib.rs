@@ -22,6 +22,6 @@ pub use engine::{Engine, dynamodb, tables_without_streams, template_tables};
 pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
 pub use meter::{Meter, Spent};
 pub use other_engine::engine_with;
-pub use schemas::EventSchemas;
+pub use schemas::{EventSchemas, schema_id};
 pub use targets::{TARGETS, Target, target};
 pub use wire::{Fault as WireFault, Reply, Wire};

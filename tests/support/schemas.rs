@@ -8,6 +8,13 @@ use std::{
 
 use serde_json::Value;
 
+/// The address of the schema in the file `name` without its ending. It is a URN, for it names the schema wherever the file lies,
+/// and no web address would be ours for ever.
+#[must_use]
+pub fn schema_id(name: &str) -> String {
+    format!("urn:daybook:schema:{}", name.replace('.', ":"))
+}
+
 /// By `EventType.vN`.
 pub struct EventSchemas(BTreeMap<String, Value>);
 

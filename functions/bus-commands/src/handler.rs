@@ -8,16 +8,17 @@
 //! It never asks who may: whoever the bus lets in with this `source` (template.yaml, `FromOtherAccounts`).
 
 use aggregate::{AggregateId, CommandId, CorrelationId, Metadata, Timestamp, Version};
-use api::{Asked, DepositRequestAccepted, DepositRequestRefused, DepositRequested, NoRequestId, Problem, RequestId};
+use api::{
+    Asked, DepositRequestAccepted, DepositRequestRefused, DepositRequestUnreadable, DepositRequested, NoRequestId,
+    Problem, RequestId,
+};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use domain::{Account, AccountCommand, AccountEvent, Rejection};
 use eventing::{Bus, Command, Entry, EventStore, ExecuteError, ExpectedVersion, Host, ReadError, execute, publish};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The source of the answers. Read models follow `daybook` alone, and do not see them.
 pub const SOURCE: &str = "daybook.bus-commands";
-/// A rule of the template parks it.
-const UNREADABLE: &str = "DepositRequestUnreadable";
 
 /// Why a request is not answered. Caller does: fail the invocation, so that it comes again.
 #[derive(Debug, thiserror::Error)]
@@ -124,15 +125,18 @@ fn answer(host: &impl Host, asked: Asked, outcome: Outcome) -> Result<Entry, ser
     Entry::new(SOURCE, DepositRequestRefused::TYPE, host.now(), &refused)
 }
 
-/// The report of a request that nobody can be answered about. The event's id leads its sender to it; what is in it may be a
-/// person's own, and stays out of the dead letters.
+/// The report of a request that nobody can be answered about; a rule of the template parks it. The event's id leads its sender to
+/// it; what is in it may be a person's own, and stays out of the dead letters.
 fn unreadable(
     host: &impl Host,
     event: &EventBridgeEvent<Value>,
     error: &NoRequestId,
 ) -> Result<Entry, serde_json::Error> {
-    let detail = json!({
-        "source": event.source, "detail_type": event.detail_type, "event_id": event.id, "reason": error.to_string(),
-    });
-    Entry::new(SOURCE, UNREADABLE, host.now(), &detail)
+    let unreadable = DepositRequestUnreadable {
+        source: event.source.clone(),
+        detail_type: event.detail_type.clone(),
+        event_id: event.id.clone(),
+        reason: error.to_string(),
+    };
+    Entry::new(SOURCE, DepositRequestUnreadable::TYPE, host.now(), &unreadable)
 }

@@ -100,8 +100,11 @@ impl TextRule {
         InvalidText::NotOfForm { chars_max: self.chars_max, characters }
     }
 
-    /// The rule as a regular expression that RE2 and ECMAScript (with its flag `u`, as JSON Schema has it) read alike: no
-    /// lookaround, and characters beyond U+00FF stand for themselves, because the two have no escape for them in common.
+    /// The rule as a regular expression that RE2 and ECMAScript read alike: no lookaround, and characters beyond U+00FF stand for
+    /// themselves, because the two have no escape for them in common.
+    ///
+    /// Linters and generated clients compile it without ECMAScript's flag `u`. So it has no range beyond U+FFFF, and for lines it
+    /// takes a little more than the rule: any character beyond U+FFFF, and joiners and selectors anywhere.
     #[must_use]
     pub fn pattern(&self) -> String {
         let Self { alphabet, chars_max } = self;
@@ -111,8 +114,9 @@ impl TextRule {
             Alphabet::VisibleAscii => format!("^[!-~]{{1,{chars_max}}}$"),
             // The length is a keyword of its own: nothing else counts characters behind a repetition.
             Alphabet::Line => {
-                let [visible, selectors, joiners, blanks] = [VISIBLE, SELECTORS, JOINERS, BLANKS].map(class);
-                format!("^{blanks}*({visible}{selectors}?{joiners}?{blanks}*)+$")
+                let refused = without(&[VISIBLE, SELECTORS, JOINERS, BLANKS]);
+                let unseen = without(&[VISIBLE]);
+                format!("^[^{refused}]*[^{unseen}][^{refused}]*$")
             }
         }
     }
@@ -213,17 +217,28 @@ fn check_line(text: &str) -> Result<(), InvalidText> {
     if something_visible { Ok(()) } else { Err(InvalidText::NothingVisible) }
 }
 
-/// A character class of a regular expression.
-fn class(characters: Characters) -> String {
+/// The ranges, for a class of a regular expression, of the characters up to U+FFFD that are in none of `tables`.
+fn without(tables: &[Characters]) -> String {
+    let is_listed = |character: &char| tables.iter().copied().flatten().any(|range| range.contains(character));
+    let mut ranges: Vec<RangeInclusive<char>> = Vec::new();
+    // Without U+D7FF, which is unassigned: Rust's `regex` takes U+E000 where a negated class has ranges on both sides of the surrogates.
+    let is_refused = |character: &char| *character != '\u{d7ff}' && !is_listed(character);
+    for character in ('\0'..='\u{fffd}').filter(is_refused) {
+        match ranges.last_mut() {
+            // Surrogates are no characters, so a range ends before them.
+            Some(last) if u32::from(*last.end()) + 1 == u32::from(character) => *last = *last.start()..=character,
+            _ => ranges.push(character..=character),
+        }
+    }
     let end = |character: char| match character {
-        ' ' | '\u{a0}' => format!(r"\x{:02x}", u32::from(character)),
+        '\0'..=' ' | '\u{7f}'..='\u{ff}' => format!(r"\x{:02x}", u32::from(character)),
         character => character.to_string(),
     };
-    let range = |range: &RangeInclusive<char>| match (end(*range.start()), end(*range.end())) {
+    let range = |range: RangeInclusive<char>| match (end(*range.start()), end(*range.end())) {
         (start, end) if start == end => start,
         (start, end) => format!("{start}-{end}"),
     };
-    format!("[{}]", characters.iter().map(range).collect::<String>())
+    ranges.into_iter().map(range).collect()
 }
 
 #[cfg(test)]

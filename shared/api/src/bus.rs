@@ -138,6 +138,25 @@ impl DepositRequestRefused {
     pub const TYPE: &str = "DepositRequestRefused";
 }
 
+/// The detail of `DepositRequestUnreadable`: nobody can be answered, for the event had no usable `request_id`. Its content may be
+/// somebody's own and is not repeated.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DepositRequestUnreadable {
+    /// The `source` of the event.
+    pub source: String,
+    /// The `detail-type` of the event.
+    pub detail_type: String,
+    /// The `id` of the event.
+    pub event_id: Option<String>,
+    /// What was wrong, for people.
+    pub reason: String,
+}
+
+impl DepositRequestUnreadable {
+    /// The event's type.
+    pub const TYPE: &str = "DepositRequestUnreadable";
+}
+
 /// The form of a problem (RFC 9457); some have more members than these.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema only")]

@@ -24,7 +24,10 @@ mod problem;
 mod views;
 
 pub use body::{CreateAccountBody, Fields, FromFields, MoneyBody, OverdraftLimitBody, TransactionBody};
-pub use bus::{Asked, DepositRequestAccepted, DepositRequestRefused, DepositRequested, NoRequestId, RequestId};
+pub use bus::{
+    Asked, DepositRequestAccepted, DepositRequestRefused, DepositRequestUnreadable, DepositRequested, NoRequestId,
+    RequestId,
+};
 pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response, answered, no_content};
 pub use cursor::CursorKeys;
 pub use openapi::{Example, OpenApi, openapi};
