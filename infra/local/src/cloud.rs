@@ -42,6 +42,7 @@ pub async fn run(options: &Options, mut stop: impl Future<Output = ()> + Unpin) 
         () = stop => {}
     }
     stop_all(cloud.pools).await;
+    console.notice(&format!("stopped; data: {}", cloud.data.describe()));
     Ok(())
 }
 

@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
         tell(&format!("cannot start the function: {}", lambda::launch(arguments)));
         return ExitCode::FAILURE;
     }
-    match start(&Options::parse()) {
+    match start(&Options::parse().in_repository()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             tell(&format!("error: {problem}"));

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
@@ -52,4 +52,47 @@ pub struct Options {
     /// Show everything that functions log.
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+impl Options {
+    /// Started in a folder below the one with the template, as Cargo can be: that folder's template and data.
+    #[must_use]
+    pub fn in_repository(mut self) -> Self {
+        let here = std::env::current_dir().unwrap_or_default();
+        let defaults = Self::parse_from(["local"]);
+        if self.template == defaults.template
+            && let Some(folder) = folder_with(&here, &self.template)
+        {
+            self.template = folder.join(&self.template);
+            if self.data_dir == defaults.data_dir {
+                self.data_dir = folder.join(&self.data_dir);
+            }
+        }
+        self
+    }
+}
+
+/// The folder above `here` that has `file`; nothing where `here` has it itself.
+fn folder_with<'a>(here: &'a Path, file: &Path) -> Option<&'a Path> {
+    if here.join(file).exists() {
+        return None;
+    }
+    here.ancestors().skip(1).find(|folder| folder.join(file).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_in_a_folder_above_is_found_and_one_here_comes_first() {
+        let above = tempfile::tempdir().unwrap();
+        let (here, file) = (above.path().join("a/b"), Path::new("template.yaml"));
+        std::fs::create_dir_all(&here).unwrap();
+        assert_eq!(folder_with(&here, file), None);
+        std::fs::write(above.path().join(file), "").unwrap();
+        assert_eq!(folder_with(&here, file), Some(above.path()));
+        std::fs::write(here.join(file), "").unwrap();
+        assert_eq!(folder_with(&here, file), None);
+    }
 }
