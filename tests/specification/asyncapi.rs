@@ -1,4 +1,4 @@
-//! The AsyncAPI 3 document of the bus is what the code says: every event, the request that other systems send, and its answers.
+//! The `AsyncAPI` 3 document of the bus is what the code says: every event, the request that other systems send, and its answers.
 //! `UPDATE_CONTRACT=1` writes it anew.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! The example of webhooks makes a valid CloudEvent of every event. The local cloud has no input transformers, so the test plays
+//! The example of webhooks makes a valid `CloudEvent` of every event. The local cloud has no input transformers, so the test plays
 //! the template's: it puts the values of the paths into the text, texts with quotes where they stand alone.
 
 use std::fs;
@@ -28,7 +28,7 @@ fn transformed(template: &str, event: &Value) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// The objections by CloudEvents 1.0 (sections 3.1 and 3.2 of the specification, and its JSON format).
+/// The objections by `CloudEvents` 1.0 (sections 3.1 and 3.2 of the specification, and its JSON format).
 fn objections(event: &Value) -> Vec<String> {
     let is_text = |name: &str| event[name].as_str().is_some_and(|text| !text.is_empty());
     let required = ["id", "source", "specversion", "type"].into_iter().filter(|name| !is_text(name));
