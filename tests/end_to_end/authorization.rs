@@ -138,7 +138,10 @@ fn every_operation_asks_for_a_good_token_and_a_scope_and_shows_nobody_anothers()
     assert_eq!(version(&cloud), before, "nobody changed anything");
     let routes = load(&repository().join("template.yaml")).unwrap().routes;
     let open = routes.iter().filter(|route| !route.authorized || route.scopes.is_empty());
-    assert_eq!(open.map(local::template::Route::key).collect::<Vec<_>>(), ["OPTIONS /{proxy+}"]);
+    assert_eq!(
+        open.map(local::template::Route::key).collect::<Vec<_>>(),
+        ["GET /openapi.json", "GET /problems/{name}", "OPTIONS /{proxy+}"]
+    );
     let asked = cloud.send(
         "OPTIONS",
         &format!("/accounts/{account}/deposits"),

@@ -103,7 +103,7 @@ fn the_id_of_one_kind_of_aggregate_is_no_id_of_another() {
 #[test]
 fn a_missing_variable_stops_a_function_at_init_and_is_named() {
     let template = local::template::load(&tests::repository().join("template.yaml")).unwrap();
-    for function in &template.functions {
+    for function in template.functions.iter().filter(|function| !function.environment.is_empty()) {
         let variables = [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
         let run =
             std::process::Command::new(function_binary(&function.name)).env_clear().envs(variables).output().unwrap();

@@ -93,15 +93,41 @@ fn every_operation_answers_as_its_contract_says_and_its_example_shows() {
 }
 
 #[test]
-fn the_local_cloud_shows_the_contract_to_whoever_asks() {
-    let cloud = Cloud::start();
+fn everybody_may_read_the_contract_and_open_the_type_of_every_problem() {
+    let cloud = Cloud::start_with(&["--in-memory", "--requests-per-second", "10000"]);
     let nobody = [("authorization", "")];
     let served = cloud.send("GET", "/openapi.json", &nobody, None);
     assert_eq!((served.status, served.body), (200, serde_json::to_value(Contract::read().document()).unwrap()));
     let page = cloud.send("GET", "/", &nobody, None);
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    let missing = cloud.get("/accounts/00000000-0000-4000-8000-000000000000");
+    let opened = cloud.send("GET", missing.body["type"].as_str().unwrap(), &nobody, None);
+    assert_eq!((opened.status, &opened.body["title"]), (200, &missing.body["title"]), "{opened:?}");
+    assert_eq!(cloud.send("GET", "/problems/no-such-problem", &nobody, None).problem(), "no-such-route");
+    assert_eq!(cloud.send("GET", "/openapi.json?x=1", &nobody, None).problem(), "invalid-request");
     // Only that is open.
-    for (method, path) in [("POST", "/"), ("PUT", "/openapi.json"), ("GET", "/openapi.yaml")] {
+    for (method, path) in [("POST", "/"), ("PUT", "/openapi.json"), ("GET", "/openapi.yaml"), ("GET", "/problems")] {
         assert_eq!(cloud.send(method, path, &nobody, None).status, 401, "{method} {path}");
     }
+    assert_eq!((cloud.send("PUT", "/openapi.json", &[], None).header("allow")), "GET");
+}
+
+#[test]
+fn a_route_is_throttled_as_the_template_says() {
+    let cloud = Cloud::start_with(&["--in-memory", "--requests-per-second", "3"]);
+    let throttled = |path: &str, headers: &[(&str, &str)], requests: usize| {
+        let answers: Vec<_> = (0..requests).map(|_| cloud.send("GET", path, headers, None)).collect();
+        let throttled: Vec<_> = answers.into_iter().filter(|answer| answer.status == 429).collect();
+        assert!(throttled.iter().all(|answer| answer.body == serde_json::json!({ "message": "Too Many Requests" })));
+        throttled.len()
+    };
+    assert!(throttled("/accounts", &[], 40) > 0, "the option's limit");
+    assert_eq!(throttled("/totals", &[("authorization", "")], 3), 0, "another route has a bucket of its own");
+    let contract = Contract::read();
+    for (method, path, described) in contract.operations() {
+        assert!(described["responses"]["429"].is_object(), "{method} {path}");
+    }
+    // The documentation has a limit of its own in the template, which the option leaves alone.
+    assert_eq!(throttled("/problems/not-found", &[("authorization", "")], 15), 0);
+    assert!(throttled("/problems/not-found", &[("authorization", "")], 400) > 0);
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use api::{FieldError, OPERATIONS, Problem, openapi};
+use api::{DOCUMENTATION, FieldError, OPERATIONS, Problem, openapi};
 use domain::{Currency, Rejection};
+use local::template::Route;
 use serde_json::{Value, json};
 use tests::{Contract, repository};
 
@@ -23,8 +24,15 @@ fn the_checked_in_document_is_what_the_code_makes() {
 fn the_template_has_the_same_routes_with_the_same_names_and_scopes() {
     let template = std::fs::read_to_string(repository().join("template.yaml")).unwrap();
     let routes = local::template::load(&repository().join("template.yaml")).unwrap().routes;
-    // Beside the operations: what matches no route, and what browsers ask before they call.
+    // Beside the operations: what matches no route, what browsers ask before they call, and the API's documentation.
+    let is_documentation = |route: &Route| DOCUMENTATION.contains(&(route.method.as_str(), route.path.as_str()));
+    let documentation: Vec<&Route> = routes.iter().filter(|route| is_documentation(route)).collect();
+    assert_eq!(documentation.len(), DOCUMENTATION.len());
+    assert!(
+        documentation.iter().all(|route| !route.authorized && route.scopes.is_empty() && route.function == "api-docs")
+    );
     let routes = routes.iter().filter(|route| route.path != "$default" && route.method != "OPTIONS");
+    let routes = routes.filter(|route| !is_documentation(route));
     let of_template: BTreeSet<_> = routes
         .map(|route| (route.method.clone(), route.path.clone(), route.scopes.clone(), route.name.clone()))
         .collect();

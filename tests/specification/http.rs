@@ -1,10 +1,11 @@
 //! The HTTP edge: headers, parameters and links, as clients know them from the RFCs.
 
 use aggregate::AggregateId;
+use api::PROBLEM_PAGES;
 use eventing::{MemoryStore, System};
 use lambda_http::http::HeaderMap;
 use serde_json::{Value, json};
-use tests::request;
+use tests::{Contract, request};
 use uuid::Uuid;
 
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl Bank {
     async fn send(&self, route: &str, target: &str, headers: &[(&str, &str)], body: Value) -> Answer {
         let request = request("alice", route, target, headers, &body);
         let answer = match route {
+            "GET /openapi.json" | "GET /problems/{name}" => api_docs::handle(&System, request).await,
             "POST /transactions" => transaction_commands::handle(&self.0, &System, request).await,
             _ => account_commands::handle(&self.0, &System, request).await,
         };
@@ -154,4 +156,45 @@ async fn a_command_takes_no_query_and_names_what_it_does_not_know() {
     let named: Vec<_> = refused.body["errors"].as_array().unwrap().iter().map(|error| &error["parameter"]).collect();
     assert_eq!(named, ["dry_run", "owner"]);
     assert!(!refused.header("x-correlation-id").is_empty());
+}
+
+#[tokio::test]
+async fn the_contract_is_served_as_compact_json_that_may_be_cached() {
+    let bank = Bank::default();
+    let answer = bank.send("GET /openapi.json", "/openapi.json", &[], Value::Null).await;
+    assert_eq!(answer.body, serde_json::to_value(Contract::read().document()).unwrap());
+    assert_eq!(
+        (answer.header("content-type"), answer.header("cache-control")),
+        ("application/json", "public, max-age=300")
+    );
+    let refused = bank.send("GET /openapi.json", "/openapi.json?format=yaml", &[], Value::Null).await;
+    assert_eq!((refused.problem(), refused.header("cache-control")), ((400, "invalid-request"), "private, no-cache"));
+}
+
+#[tokio::test]
+async fn the_type_of_every_problem_can_be_opened_by_people_and_programs() {
+    let bank = Bank::default();
+    for page in PROBLEM_PAGES {
+        let path = format!("/problems/{}", page.name);
+        let json = bank.send("GET /problems/{name}", &path, &[("accept", "*/*")], Value::Null).await;
+        assert_eq!((json.status, json.header("content-type")), (200, "application/json"));
+        let expected = json!({
+            "type": path, "title": page.title, "status": page.status.as_u16(),
+            "meaning": page.meaning, "remedy": page.remedy,
+        });
+        assert_eq!(json.body, expected);
+        let accept = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+        let request = request("alice", "GET /problems/{name}", &path, &accept, &Value::Null);
+        let html = api_docs::handle(&System, request).await;
+        assert_eq!(
+            (html.headers()["content-type"].as_bytes(), html.headers()["vary"].as_bytes()),
+            (&b"text/html; charset=utf-8"[..], &b"accept"[..])
+        );
+        let text = std::str::from_utf8(html.body().as_ref()).unwrap().to_owned();
+        for part in [page.title, page.name, page.meaning, page.remedy, page.status.as_str()] {
+            assert!(text.contains(part) && !part.contains(['<', '>', '&', '"']), "{part}");
+        }
+    }
+    let unknown = bank.send("GET /problems/{name}", "/problems/nothing", &[("accept", "text/html")], Value::Null).await;
+    assert_eq!(unknown.problem(), (404, "no-such-route"));
 }

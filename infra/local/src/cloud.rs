@@ -1,6 +1,11 @@
 //! The whole cloud, put together: started in the order in which one part needs another, and stopped.
 
-use std::{collections::BTreeSet, io::ErrorKind, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::ErrorKind,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::Router;
 use tokio::{sync::watch, task::JoinSet};
@@ -13,7 +18,7 @@ use crate::{
     deliveries::Deliveries,
     durable::Durable,
     engine::Engine,
-    gateway::{Authorizer, Gateway, Routes},
+    gateway::{Authorizer, Buckets, Gateway, Routes},
     identity::{self, Identity, Wish},
     lambda::{Endpoints, LogSink, Pool, Pools},
     listener::Listener,
@@ -24,7 +29,7 @@ use crate::{
     secrets::Secrets,
     stream_table,
     streams::Mapping,
-    template::{self, Function, StreamMapping, Template},
+    template::{self, Function, Route, StreamMapping, Template, Throttle},
 };
 
 /// How often the console looks for what has waited too long.
@@ -95,15 +100,20 @@ impl Cloud {
         let left = durable.pending().map_err(|error| format!("cannot read the deliveries: {error}"))?;
         let cloud = Self { data, engine, durable, pools, policies, console: Arc::clone(console) };
         let identity = identity(&template, &cloud.data)?;
-        let (contract, cors) = (template.contract.clone(), template.cors.clone());
+        let cors = template.cors.clone();
+        let mut throttling = template.throttling.clone();
+        if let Some(rate) = options.requests_per_second.map(f64::from) {
+            throttling.default = Some(Throttle { rate, burst: rate });
+        }
+        let buckets = Buckets::new(&throttling, template.routes.iter().map(Route::key), Instant::now());
         let bus = template.buses.first().cloned();
         let deliveries = cloud.serve_events(template, listeners.bus, &writes)?;
-        cloud.show(&routes, (&listeners.api_url, contract.is_some()), &listeners.urls, identity.as_ref())?;
+        cloud.show(&routes, (&listeners.api_url, routes.have_contract()), &listeners.urls, identity.as_ref())?;
         let authorizer = identity.map(|(settings, identity)| (Authorizer::new(settings, &identity), identity));
         let (pools, policies, console) = (cloud.pools.clone(), Arc::clone(&cloud.policies), Arc::clone(console));
         let mut environment = listeners.urls.environment("operator");
         environment.extend(bus.map(|bus| ("EVENT_BUS", bus)));
-        let gateway = Gateway { routes, contract, cors, authorizer, environment, pools, policies, console };
+        let gateway = Gateway { routes, buckets, cors, authorizer, environment, pools, policies, console };
         tokio::spawn(gateway.serve(listeners.api)?);
         cloud.resume(&deliveries, &left);
         Ok(cloud)

@@ -3,7 +3,7 @@
 //! Promises: routes, payloads (format 2.0), limits and its own answers are those of an HTTP API. No web page but
 //! those of the template's origins gets an answer, and those only from the API itself. Beside the API it answers `/_local/tokens/{name}` with a token for whoever asks (see `identity`),
 //! `/_local/environment` with the variables that lead AWS's tools here, `/_local/permissions` with what functions may do and have done,
-//! and, where there is a contract, `/openapi.json` and `/` with a page that shows it.
+//! and, where a route shows the contract, `/` with a page for people.
 
 mod authorizer;
 mod cors;
@@ -11,6 +11,7 @@ mod request;
 mod response;
 mod routes;
 mod scopes;
+mod throttle;
 
 use std::{
     net::SocketAddr,
@@ -40,6 +41,7 @@ use axum::{
 use response::message;
 pub use routes::Routes;
 use serde_json::{Value, json};
+pub use throttle::Buckets;
 
 /// The largest request (API Gateway quota: 10 MB).
 const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -50,8 +52,8 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The API.
 pub struct Gateway {
     pub routes: Routes,
-    /// An OpenAPI document.
-    pub contract: Option<Value>,
+    /// How many requests each route takes.
+    pub buckets: Buckets,
     /// Which pages of other origins may call; without it, none.
     pub cors: Option<Cors>,
     /// Who lets requests pass, and who makes the tokens for that; where there is none, all pass.
@@ -77,11 +79,9 @@ impl Gateway {
             .route("/2015-03-31/functions/{name}/invocations", post(invoke))
             .route_layer(middleware::from_fn(refuse_other_origins));
         let mut router = Router::new();
-        if let Some(contract) = self.contract.clone() {
-            let document = || async move { Json(contract) };
+        if self.routes.have_contract() {
             let page = || async { Html(include_str!("gateway/page.html")) };
-            router =
-                router.route("/openapi.json", get(document).fallback(handle)).route("/", get(page).fallback(handle));
+            router = router.route("/", get(page).fallback(handle));
         }
         router = router.fallback(handle);
         if let Some(cors) = self.cors.as_ref().map(cors::layer).transpose()? {
@@ -128,6 +128,9 @@ async fn handle(
     let route = gateway.routes.find(&method, &path);
     let function = route.as_ref().map(|found| found.route.function.clone());
     let response = match route {
+        Some(found) if !gateway.buckets.take(&found.route.key(), started) => {
+            message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests")
+        }
         Some(found) => integrate(&gateway, found, request, peer).await,
         None => message(StatusCode::NOT_FOUND, "Not Found"),
     };

@@ -49,6 +49,11 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
 
+    /// How many requests each route takes a second, and as many at once, instead of what the template says
+    /// (its parameter `RequestsPerSecond`). More are answered with 429, as by API Gateway.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub requests_per_second: Option<u32>,
+
     /// Show everything that functions log.
     #[arg(long, short)]
     pub verbose: bool,

@@ -23,7 +23,7 @@ use conditions::Conditions;
 use directory::Directory;
 pub use model::{
     AsyncInvoke, Authorizer, BatchRetry, Cors, Function, Limit, Route, Rule, Schedule, StartingPosition, StreamMapping,
-    Table, Target, Template,
+    Table, Target, Template, Throttle, Throttling,
 };
 use reader::Reader;
 use serde_json::{Map, Value};
@@ -99,14 +99,7 @@ impl Place {
 pub fn load(path: &Path) -> Result<Template, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}; --template says where it is", path.display()))?;
-    let mut template = parse(&text).map_err(|refused| format!("{}: {refused}", path.display()))?;
-    if let Some(Value::String(file)) = &template.contract {
-        let file = path.with_file_name(file);
-        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
-        let contract = text.and_then(|text| yaml::parse(&text));
-        template.contract = Some(contract.map_err(|problem| format!("{}: {problem}", file.display()))?);
-    }
-    Ok(template)
+    parse(&text).map_err(|refused| format!("{}: {refused}", path.display()))
 }
 
 fn parse(text: &str) -> Result<Template, Refused> {
@@ -125,9 +118,13 @@ fn parse(text: &str) -> Result<Template, Refused> {
     let (globals, resources) = (&globals, &resources);
     let reader = Reader { parameters, globals, resources, directory: Directory::of(resources, parameters)? };
 
-    let mut template = Template { contract: section("Metadata").get("OpenApi").cloned(), ..Template::default() };
+    let mut template = Template::default();
     for (logical_id, resource) in resources.iter().filter(|(_, resource)| !is_ignored(resource)) {
         reader.add(&mut template, logical_id, resource)?;
+    }
+    let is_route = |key: &&String| template.routes.iter().any(|route| route.key() == **key);
+    if let Some(key) = template.throttling.routes.keys().find(|key| !is_route(key)) {
+        return Err(Place::section("RouteSettings").child(key).refuse("is no route of the API"));
     }
     template.routes.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
     Ok(template)

@@ -121,14 +121,26 @@ impl Call {
         context.authorizer.as_ref()?.jwt.as_ref()?.claims.get(name).map(String::as_str)
     }
 
+    /// A parameter of the path; empty where the route does not have it.
+    #[must_use]
+    pub fn path_parameter(&self, name: &str) -> &str {
+        self.request.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default()
+    }
+
+    /// Whether the caller names this media type, as a browser names `text/html`. A wildcard names none.
+    #[must_use]
+    pub fn accepts(&self, media_type: &str) -> bool {
+        let accepted = self.request.headers().get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+        let mut essences = accepted.flat_map(|line| line.split(',')).filter_map(|range| range.split(';').next());
+        essences.any(|essence| essence.trim().eq_ignore_ascii_case(media_type))
+    }
+
     /// The id in the path.
     ///
     /// # Errors
     /// When it is not a UUID in its usual form.
     pub fn id(&self) -> Result<AggregateId, Problem> {
-        let parameters = self.request.path_parameters_ref();
-        let text = parameters.and_then(|parameters| parameters.first("id")).unwrap_or_default();
-        id::parse(text).ok_or_else(Problem::malformed_id)
+        id::parse(self.path_parameter("id")).ok_or_else(Problem::malformed_id)
     }
 
     /// The body as a `T`.

@@ -31,7 +31,7 @@ pub use bus::{
 pub use call::{ADMIN_SCOPE, Call, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Reader, Response, answered, no_content};
 pub use cursor::CursorKeys;
 pub use openapi::{Example, OpenApi, openapi};
-pub use operations::{OPERATIONS, Operation, no_such_route};
+pub use operations::{DOCUMENTATION, OPERATIONS, Operation, no_such_route};
 pub use problem::{FieldError, PROBLEM_PAGES, Problem, ProblemPage};
 pub use views::{
     AccountEventView, AccountView, Changed, JournalView, StatementEntryView, TotalView, TotalsView, TransactionView,

@@ -349,6 +349,9 @@ impl Operation {
     }
 }
 
+/// Routes that need no token and no parameter of the query. They document the API, so they are no operations of its contract.
+pub const DOCUMENTATION: [(&str, &str); 2] = [("GET", "/openapi.json"), ("GET", "/problems/{name}")];
+
 /// The most parameters that a query has.
 const QUERY_PARAMETERS_MAX: usize = 8;
 
@@ -361,11 +364,13 @@ struct Route {
     query_count: usize,
 }
 
-static ROUTES: [Route; OPERATIONS.len()] = {
+const ROUTES_COUNT: usize = OPERATIONS.len() + DOCUMENTATION.len();
+
+static ROUTES: [Route; ROUTES_COUNT] = {
     let mut routes =
-        [const { Route { method: "", path: "", query: [""; QUERY_PARAMETERS_MAX], query_count: 0 } }; OPERATIONS.len()];
+        [const { Route { method: "", path: "", query: [""; QUERY_PARAMETERS_MAX], query_count: 0 } }; ROUTES_COUNT];
     let mut place = 0;
-    while place < routes.len() {
+    while place < OPERATIONS.len() {
         let (operation, route) = (&OPERATIONS[place], &mut routes[place]);
         (route.method, route.path) = (operation.method, operation.path);
         let mut parameter = 0;
@@ -378,10 +383,16 @@ static ROUTES: [Route; OPERATIONS.len()] = {
         }
         place += 1;
     }
+    let mut place = 0;
+    while place < DOCUMENTATION.len() {
+        let route = &mut routes[OPERATIONS.len() + place];
+        (route.method, route.path) = DOCUMENTATION[place];
+        place += 1;
+    }
     routes
 };
 
-/// The parameters that the query of an operation may have; nothing for what is none.
+/// The parameters that the query of a route may have; nothing where there is no such route.
 pub(crate) fn query_parameters(route_key: &str) -> Option<&'static [&'static str]> {
     let (method, path) = route_key.split_once(' ')?;
     let route = ROUTES.iter().find(|route| route.method == method && route.path == path)?;
@@ -410,6 +421,8 @@ mod tests {
         assert_eq!(no_such_route("/accounts/1").allow(), Some("GET"));
         assert_eq!(no_such_route("/accounts/1/deposits").allow(), Some("POST"));
         assert_eq!(no_such_route("/accounts/1/nothing").allow(), None);
+        assert_eq!(no_such_route("/openapi.json").allow(), Some("GET"));
+        assert_eq!(no_such_route("/problems/not-found").allow(), Some("GET"));
         assert_eq!(no_such_route("/").allow(), None);
     }
 }

@@ -129,6 +129,7 @@ fn free_port() -> Result<u16, String> {
 fn spawn(binaries: &std::path::Path, folder: &tempfile::TempDir, ports: [u16; 2]) -> Result<Child, String> {
     let [api, engine] = ports.map(|port| port.to_string());
     let mut child = Command::new(binaries.join("local"))
+        .args(["--requests-per-second", "10000"]) // What is measured here is the bank, not the gateway.
         .args(["--port", &api, "--engine-port", &engine, "--no-build", "--data-dir"])
         .arg(folder.path())
         .stdin(Stdio::null())

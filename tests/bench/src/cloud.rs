@@ -12,7 +12,7 @@ const VISIBLE_SAMPLES: usize = 200;
 pub fn measure() -> Value {
     tests::build_everything();
     let began = Instant::now();
-    let cloud = Cloud::start();
+    let cloud = Cloud::start_with(&["--in-memory", "--requests-per-second", "10000"]);
     let ready = began.elapsed();
     let account = cloud.open_account("EUR");
     let mut visible = Histogram::<u64>::new(3).unwrap();

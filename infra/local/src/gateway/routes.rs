@@ -63,6 +63,11 @@ impl Routes {
         self.default.map(|index| Found { route: &self.all[index], parameters: Vec::new() })
     }
 
+    /// Whether the API shows its contract to everybody, for the page that reads it.
+    pub fn have_contract(&self) -> bool {
+        self.all.iter().any(|route| route.key() == "GET /openapi.json" && !route.authorized)
+    }
+
     /// All routes, in the order in which they are shown.
     pub fn all(&self) -> &[Route] {
         &self.all

@@ -12,12 +12,12 @@ pub struct Template {
     pub functions: Vec<Function>,
     /// By path, then by method.
     pub routes: Vec<Route>,
-    /// The API's contract, an OpenAPI document, where the template's metadata names its file.
-    pub contract: Option<Value>,
     /// The API's default authorizer, where it has one.
     pub authorizer: Option<Authorizer>,
     /// What pages of other origins may do with the API, where it says so.
     pub cors: Option<Cors>,
+    /// How many requests the API takes.
+    pub throttling: Throttling,
     /// The tables.
     pub tables: Vec<Table>,
     /// From streams to functions.
@@ -96,6 +96,24 @@ pub struct Cors {
     pub exposed: Vec<String>,
     /// For how long a browser need not ask again, in seconds.
     pub max_age_s: u64,
+}
+
+/// How many requests each route of the API takes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Throttling {
+    /// For routes that have no limit of their own.
+    pub default: Option<Throttle>,
+    /// By the key of the route.
+    pub routes: BTreeMap<String, Throttle>,
+}
+
+/// The limit of a route.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Throttle {
+    /// Requests a second, in a steady state.
+    pub rate: f64,
+    /// Requests at once.
+    pub burst: f64,
 }
 
 /// A route of the HTTP API.

@@ -26,9 +26,8 @@ pub const FUNCTION_IGNORED: &[&str] = &[
     "Tags",
     "Tracing",
 ];
-/// Of an HTTP API: names, logs and throttles.
-pub const API_IGNORED: &[&str] =
-    &["AccessLogSettings", "DefaultRouteSettings", "Description", "FailOnWarnings", "Name", "RouteSettings", "Tags"];
+/// Of an HTTP API: names and logs.
+pub const API_IGNORED: &[&str] = &["AccessLogSettings", "Description", "FailOnWarnings", "Name", "Tags"];
 /// Of a table: backups and encryption, which the embedded engine has no use for.
 pub const TABLE_IGNORED: &[&str] =
     &["ContributorInsightsSpecification", "PointInTimeRecoverySpecification", "SSESpecification"];
@@ -177,6 +176,21 @@ pub struct HttpApi {
     #[serde(default)]
     pub auth: ApiAuth,
     pub cors_configuration: Option<CorsConfiguration>,
+    #[serde(default)]
+    pub default_route_settings: RouteSettings,
+    #[serde(default)]
+    pub route_settings: BTreeMap<String, RouteSettings>,
+}
+
+/// `DefaultRouteSettings` of an HTTP API, or one of its `RouteSettings`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub struct RouteSettings {
+    pub throttling_rate_limit: Option<Scalar>,
+    pub throttling_burst_limit: Option<Scalar>,
+    /// Metrics are not played.
+    #[serde(rename = "DetailedMetricsEnabled")]
+    pub _detailed_metrics_enabled: Option<bool>,
 }
 
 /// `CorsConfiguration` of an HTTP API.

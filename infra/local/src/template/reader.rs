@@ -1,6 +1,6 @@
 //! From the template's JSON to the model: each resource's properties over the global ones, resolved, typed and checked.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ use super::{
     merge,
     model::{
         AsyncInvoke, Authorizer, BatchRetry, Cors, Function, Limit, Route, Rule, Schedule, StreamMapping, Table,
-        Target, Template,
+        Target, Template, Throttle, Throttling,
     },
     properties,
 };
@@ -45,6 +45,7 @@ impl Reader<'_> {
             "AWS::Serverless::HttpApi" => {
                 let api: properties::HttpApi = self.properties(resource, "HttpApi", properties::API_IGNORED, &place)?;
                 template.authorizer = read_authorizer(api.auth, &place.child("Auth"))?;
+                template.throttling = read_throttling(api.default_route_settings, api.route_settings, &place)?;
                 template.cors = api.cors_configuration.map(|cors| Cors {
                     origins: cors.allow_origins,
                     methods: cors.allow_methods,
@@ -244,6 +245,31 @@ impl Reader<'_> {
             path => place.child(path).refuse(error.inner().to_string()),
         })
     }
+}
+
+fn read_throttling(
+    default: properties::RouteSettings,
+    routes: BTreeMap<String, properties::RouteSettings>,
+    place: &Place,
+) -> Result<Throttling, Refused> {
+    // A parameter is text, whatever its type.
+    let number = |limit: properties::Scalar| String::from(limit).parse::<f64>().ok().filter(|limit| *limit >= 0.0);
+    let limit = |settings: properties::RouteSettings, place: &Place| match (
+        settings.throttling_rate_limit.map(number),
+        settings.throttling_burst_limit.map(number),
+    ) {
+        (Some(Some(rate)), Some(Some(burst))) => Ok(Some(Throttle { rate, burst })),
+        (None, None) => Ok(None),
+        _ => Err(place.refuse("must have both ThrottlingRateLimit and ThrottlingBurstLimit, as numbers")),
+    };
+    let default = limit(default, &place.child("DefaultRouteSettings"))?;
+    let place = place.child("RouteSettings");
+    let of_route = |(key, settings)| {
+        let own = limit(settings, &place.child(&key))?;
+        Ok(own.map(|own| (key, own)))
+    };
+    let routes = routes.into_iter().map(of_route).filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    Ok(Throttling { default, routes })
 }
 
 /// The authorizer of every route that does not open itself to all.

@@ -39,6 +39,9 @@ fn the_projects_own_template_is_played_whole() {
     let template = load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"))).unwrap();
     assert!(!template.functions.is_empty() && !template.routes.is_empty());
     assert!(!template.rules.is_empty() && !template.mappings.is_empty());
+    let limit = |rate, burst| Throttle { rate, burst };
+    assert_eq!(template.throttling.default, Some(limit(500.0, 500.0)));
+    assert_eq!(template.throttling.routes.get("GET /openapi.json"), Some(&limit(10.0, 20.0)));
 }
 
 #[test]

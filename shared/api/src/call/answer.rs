@@ -160,8 +160,9 @@ impl Call {
         }
         let mut response = outcome.unwrap_or_else(|problem| self.problem(&problem));
         response.headers_mut().insert(CORRELATION_ID, header_value(correlation_id));
-        // Answers are one person's, and of one moment.
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        // Answers are one person's, and of one moment, where they do not say otherwise.
+        let of_one_person = HeaderValue::from_static("private, no-cache");
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(of_one_person);
         tracing::info!(route = self.route, status = response.status().as_u16(), correlation_id, "answered");
         response
     }
