@@ -397,13 +397,12 @@ mod tests {
         let rejections = [
             Rejection::AlreadyOpen,
             Rejection::CurrencyMismatch { account: euro, given: euro },
-            Rejection::InsufficientFunds { currency: euro, available: 1 },
-            Rejection::BalanceTooLarge,
+            Rejection::InsufficientFunds { currency: euro, available: 1_i64.into() },
             Rejection::Closed,
             Rejection::Frozen,
-            Rejection::NotEmpty { currency: euro, balance: 1 },
+            Rejection::NotEmpty { currency: euro, balance: 1_i64.into() },
             Rejection::InFlight { transactions: 1 },
-            Rejection::OverdraftInUse { currency: euro, balance: -1 },
+            Rejection::OverdraftInUse { currency: euro, balance: (-1_i64).into() },
         ];
         let executed = [
             ExecuteError::CommandIdReused,
@@ -429,6 +428,7 @@ mod tests {
             Problem::internal(&late),
             Problem::unavailable(&late),
             TransactionRejection::SameAccount.into(),
+            Refusal::BalanceTooLarge.into(),
         ];
         problems.extend(rejections.into_iter().map(Problem::from));
         problems.extend(executed.into_iter().map(Problem::from));
