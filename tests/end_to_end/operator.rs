@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use tests::{Cloud, dynamodb, function_binary};
 
 /// An operator in a folder of their own.
-struct Operator<'a> {
+pub struct Operator<'a> {
     cloud: &'a Cloud,
     folder: tempfile::TempDir,
 }
 
 impl<'a> Operator<'a> {
-    fn of(cloud: &'a Cloud) -> Self {
+    pub fn of(cloud: &'a Cloud) -> Self {
         Self { cloud, folder: tempfile::tempdir().unwrap() }
     }
 
@@ -40,7 +40,7 @@ impl<'a> Operator<'a> {
     }
 
     /// The lines of JSON that it answers, and its exit code.
-    fn ask(&self, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+    pub fn ask(&self, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
         let output = self.run(&[arguments, &["--json"]].concat());
         let text = String::from_utf8(output.stdout).unwrap();
         let answers = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -48,7 +48,7 @@ impl<'a> Operator<'a> {
     }
 
     /// Waits until all events are in all read models, and nothing differs.
-    fn settled(&self) {
+    pub fn settled(&self) {
         for _ in 0..20 {
             if self.run(&["verify"]).status.success() {
                 return;

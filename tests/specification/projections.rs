@@ -2,9 +2,11 @@
 
 use aggregate::{Aggregate, AggregateId, Envelope, Row, Timestamp};
 use domain::{Account, AccountEvent, AccountRow, StatementEntry};
-use eventing::{Commit, EventStore, MemoryStore, ProjectError, Projected, RecordedEvent, catch_up, fresh, project};
+use eventing::{
+    Commit, EventStore, MemoryStore, ProjectError, Projected, ReadTable, RecordedEvent, catch_up, fresh, project,
+};
 use proptest::prelude::*;
-use tests::{MemoryTable, StillHost, command, deposited, envelopes, opened, owner, withdrawn};
+use tests::{MemoryTable, SickStore, Sickness, StillHost, command, deposited, envelopes, opened, owner, withdrawn};
 use uuid::Uuid;
 
 /// Records `events` of one account, `size` events a commit.
@@ -48,10 +50,7 @@ async fn the_next_event_is_applied_and_a_known_one_skipped() {
     let id = history(&store, &[opened(), deposited(5)], 1).await;
     let events = envelopes(&store, id).await;
     let table = MemoryTable::<AccountRow>::default();
-    assert_eq!(
-        project(&store, &table, &StillHost::default(), &events[0]).await.unwrap(),
-        Projected::Applied { from: 0, to: 1 }
-    );
+    table.save(0, &fold(&events[..1])).await.unwrap();
     assert_eq!(
         project(&store, &table, &StillHost::default(), &events[1]).await.unwrap(),
         Projected::Applied { from: 1, to: 2 }
@@ -117,14 +116,55 @@ async fn a_reader_who_knows_of_a_version_gets_it_from_the_events_where_the_table
 #[tokio::test]
 async fn an_unreadable_event_fails_alone() {
     let store = MemoryStore::default();
-    let bad = history(&store, &[opened()], 1).await;
-    let good = history(&store, &[opened()], 1).await;
-    let mut poison = envelopes(&store, bad).await.pop().unwrap();
+    let (bad, good) = (history(&store, &[opened(), deposited(5)], 1).await, history(&store, &[opened()], 1).await);
+    let [first, mut poison] = <[Envelope; 2]>::try_from(envelopes(&store, bad).await).unwrap();
     poison.schema_version = 99;
     let table = MemoryTable::<AccountRow>::default();
+    table.save(0, &fold(&[first])).await.unwrap();
     assert!(matches!(project(&store, &table, &StillHost::default(), &poison).await, Err(ProjectError::Unreadable(_))));
     project(&store, &table, &StillHost::default(), &envelopes(&store, good).await[0]).await.unwrap();
-    assert_eq!((table.rows(bad).len(), table.rows(good).len()), (0, 1));
+    assert_eq!((table.rows(bad).len(), table.rows(good).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_first_event_of_an_aggregate_is_believed_only_if_the_store_has_it() {
+    let store = MemoryStore::default();
+    let id = history(&store, &[opened()], 1).await;
+    let mut forged = envelopes(&store, id).await.pop().unwrap();
+    forged.aggregate_id = AggregateId(Uuid::now_v7());
+    let table = MemoryTable::<AccountRow>::default();
+    let outcome = project(&store, &table, &StillHost::default(), &forged).await;
+    assert!(matches!(outcome, Err(ProjectError::NoHistory { version: 1, .. })), "{outcome:?}");
+    assert!(table.rows(forged.aggregate_id).is_empty());
+    // What it says is taken from the store as well.
+    forged.aggregate_id = id;
+    forged.data = serde_json::json!({ "owner": "mallory", "currency": "EUR" });
+    project(&store, &table, &StillHost::default(), &forged).await.unwrap();
+    assert_eq!(table.rows(id), fold(&envelopes(&store, id).await));
+}
+
+/// Every event is an invocation of its own, so one that waits for ever is that one alone.
+#[tokio::test(start_paused = true)]
+async fn of_many_deliveries_those_that_hang_fail_or_cannot_be_read_keep_no_other_from_its_row() {
+    let mut store = SickStore::default();
+    let mut events = Vec::new();
+    for _ in 0..12 {
+        let id = history(&store.inner, &[opened()], 1).await;
+        events.push(envelopes(&store.inner, id).await.remove(0));
+    }
+    let kinds = [Sickness::Hangs, Sickness::Fails, Sickness::Unreadable];
+    store.sick = events.iter().map(|event| event.aggregate_id).zip(kinds).collect();
+    let table = MemoryTable::<AccountRow>::default();
+    let (store, table) = (&store, &table);
+    let deliver = |event: Envelope| async move {
+        let timeout = std::time::Duration::from_secs(10);
+        let done = tokio::time::timeout(timeout, project(store, table, &StillHost::default(), &event)).await;
+        done.is_ok_and(|done| done.is_ok())
+    };
+    let done = futures_util::future::join_all(events.iter().cloned().map(deliver)).await;
+    assert_eq!(done, [[false; 3].as_slice(), &[true; 9]].concat());
+    let rows: Vec<usize> = events.iter().map(|event| table.rows(event.aggregate_id).len()).collect();
+    assert_eq!(rows, [[0; 3].as_slice(), &[1; 9]].concat());
 }
 
 #[tokio::test]

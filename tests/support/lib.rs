@@ -11,6 +11,7 @@ mod meter;
 mod other_engine;
 pub mod prices;
 mod schemas;
+mod sick;
 mod targets;
 mod wire;
 
@@ -23,5 +24,6 @@ pub use fakes::{Fault, FaultyStore, MemoryTable, StillHost, envelopes};
 pub use meter::{Meter, Spent};
 pub use other_engine::engine_with;
 pub use schemas::{EventSchemas, schema_id};
+pub use sick::{OpenList, SickStore, Sickness};
 pub use targets::{TARGETS, Target, target};
 pub use wire::{Fault as WireFault, Reply, Wire};

@@ -16,8 +16,9 @@ pub async fn handle(
 ) -> Result<(), ProjectError> {
     let mut event = aws::envelope_of(event)?;
     let (aggregate_id, version) = (event.aggregate_id, event.version);
-    // What was too large for the bus is read where it is recorded.
-    if event.data.is_null() {
+    // What was too large for the bus is read where it is recorded, and so is what an aggregate begins with: nothing enters of one that
+    // there is not.
+    if event.data.is_null() || version == 1 {
         let commits = store.read(aggregate_id, version, 1).await?;
         let recorded = commits.iter().flat_map(eventing::Commit::envelopes).find(|event| event.version == version);
         event = recorded.ok_or(ProjectError::NoHistory { aggregate_id, version })?;

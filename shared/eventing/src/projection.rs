@@ -114,8 +114,8 @@ const ROUNDS_MAX: u32 = 16;
 /// What waits between them are multiples of. Sums are rows that many aggregates share, and another's at many moments.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Brings the aggregate's rows up to the version of `hint` at least. `hint` with data `null` (too large for the bus) is read from
-/// the store.
+/// Brings the aggregate's rows up to the version of `hint` at least. The first event of an aggregate, and one with data `null` (too
+/// large for the bus), is read from the store.
 ///
 /// # Errors
 /// [`ProjectError`]; rows saved until then are right and stay.
@@ -139,11 +139,13 @@ pub async fn project<R: Row>(
         let rows = match classify(at, version) {
             Gate::Skip if at == from => return Ok(Projected::Skipped),
             Gate::Skip => return Ok(Projected::Applied { from, to: at }),
-            Gate::Apply if !hint.data.is_null() => {
+            // The first event of an aggregate is believed to nobody: it would make a row of what never happened.
+            Gate::Apply if !hint.data.is_null() && row.is_some() => {
                 let next = R::next(row.as_ref(), &hint.clone().decode()?);
                 vec![next.ok_or(ProjectError::NoHistory { aggregate_id, version })?]
             }
-            Gate::Apply | Gate::Gap => next_rows(store, aggregate_id, row.as_ref()).await?,
+            Gate::Apply => next_rows(store, aggregate_id, row.as_ref(), 1).await?,
+            Gate::Gap => next_rows(store, aggregate_id, row.as_ref(), usize::MAX).await?,
         };
         let Some(last) = rows.last() else { return Err(ProjectError::NoHistory { aggregate_id, version }) };
         match table.save(at, &rows).await? {
@@ -180,7 +182,7 @@ pub async fn catch_up<R: Row>(
         if newest.map_or(0, Row::version) >= at_least {
             return Ok(rows);
         }
-        let page = next_rows(store, aggregate_id, newest).await?;
+        let page = next_rows(store, aggregate_id, newest, usize::MAX).await?;
         if page.is_empty() {
             return Ok(rows);
         }
@@ -205,14 +207,15 @@ pub async fn fresh<R: Row>(
     Ok(newer.into_iter().last().or(known))
 }
 
-/// The rows that one page of the aggregate's history adds to `row`.
+/// The rows that the next commits of the aggregate's history add to `row`: one page at most.
 async fn next_rows<R: Row>(
     store: &impl EventStore,
     aggregate_id: AggregateId,
     row: Option<&R>,
+    commits_max: usize,
 ) -> Result<Vec<R>, ProjectError> {
     let from = row.map_or(0, Row::version) + 1;
-    fold(row, &store.read(aggregate_id, from, usize::MAX).await?)
+    fold(row, &store.read(aggregate_id, from, commits_max).await?)
 }
 
 /// The rows that follow `row` by these commits of one aggregate, in order.
