@@ -55,7 +55,7 @@ pub async fn handle(
         Err(error) => unreadable(host, event, &error)?,
     };
     let outcome = answer.detail_type.clone();
-    if let Some(refusal) = publish(bus, host, &[vec![answer]]).await.refusal {
+    if let Some(refusal) = publish(bus, host, &[vec![answer]]).await.failure() {
         return Err(HandleError::NotAnswered(refusal));
     }
     tracing::info!(event_id, outcome, "answered");

@@ -171,10 +171,9 @@ async fn announce<B: Bus>(
     }
     wanted.events = entries.len() as u64;
     let published = publish(&to.bus, &System, &entries).await;
-    match published.refusal {
-        Some(refusal) => {
-            Err(format!("the bus took {} of {} events: {refusal}", published.records, entries.len()).into())
-        }
+    let taken = published.records - published.rejected.iter().filter(|one| one.record < published.records).count();
+    match published.failure() {
+        Some(reason) => Err(format!("the bus took {taken} of {} events: {reason}", entries.len()).into()),
         None => Ok(wanted),
     }
 }

@@ -28,13 +28,14 @@ pub use model::{
 use reader::Reader;
 use serde_json::{Map, Value};
 
-/// The sections that a template may have.
+/// The sections that a template may have. `Rules` are about the parameters of a deployment, which there is none of here.
 const SECTIONS: &[&str] = &[
     "AWSTemplateFormatVersion",
     "Transform",
     "Description",
     "Metadata",
     "Parameters",
+    "Rules",
     "Conditions",
     "Globals",
     "Resources",

@@ -49,6 +49,12 @@ impl Bus for EventBridge {
         };
         Ok(answers.into_iter().map(refusal).collect())
     }
+
+    /// What is wrong with the entry (EventBridge API reference, `PutEventsResultEntry`). The other codes that it calls not retryable
+    /// are about accounts, permissions and keys, which somebody mends.
+    fn is_final(code: &str) -> bool {
+        matches!(code, "InvalidArgument" | "MalformedDetail")
+    }
 }
 
 /// The recorded event that a bus event carries.

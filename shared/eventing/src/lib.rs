@@ -50,7 +50,7 @@ pub use memory::MemoryStore;
 pub use projection::{
     Gate, ProjectError, Projected, ReadTable, Saved, TableError, catch_up, classify, fold, fresh, project,
 };
-pub use publish::{Bus, BusError, Entry, PublishLimits, Published, publish};
+pub use publish::{Bus, BusError, Entry, PublishLimits, Published, Rejected, publish};
 pub use search::{BinarySearch, load_at};
 pub use secret::{Secret, SecretError, SecretValues};
 pub use store::{AppendError, EventStore, ReadError, Tail};

@@ -29,6 +29,13 @@ pub trait Bus: Send + Sync {
     /// Sends `entries` in one request. The answer has one item an entry, in order: `None` where it was accepted, else the code
     /// of its refusal.
     fn put(&self, entries: &[&Entry]) -> impl Future<Output = Result<Vec<Option<String>>, BusError>> + Send;
+
+    /// Whether a refusal with `code` is about the entry itself, so that no later attempt can end otherwise. An outage, a quota or a
+    /// missing permission is none.
+    #[must_use]
+    fn is_final(_code: &str) -> bool {
+        false
+    }
 }
 
 /// What a bus takes in one request.
@@ -92,67 +99,117 @@ const ATTEMPTS_MAX: u32 = 3;
 /// What waits between attempts are multiples of.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How far publishing has come.
+/// The outcome of publishing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// Leading records that are published whole.
+    /// Leading records whose entries are all published, or rejected.
     pub records: usize,
-    /// Why the next is not, as far as the bus says; `None` where all are.
+    /// The reason why the next is not, as far as the bus says; `None` where all are.
     pub refusal: Option<String>,
+    /// Entries that the bus will never take. Caller does: say so to somebody.
+    pub rejected: Vec<Rejected>,
 }
 
-/// Publishes the entries of records, in order, and answers how far it has come. When that is not to the end, entries of later records
-/// may be out all the same: whoever retries publishes those twice, and consumers know an event by its id.
+/// An entry that the bus will never take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The place of its record.
+    pub record: usize,
+    /// Its place in the record.
+    pub entry: usize,
+    /// The code of the refusal.
+    pub code: String,
+}
+
+impl Published {
+    /// The reason why not all is published, for a caller who parks nothing.
+    #[must_use]
+    pub fn failure(self) -> Option<String> {
+        self.refusal.or_else(|| self.rejected.into_iter().next().map(|rejected| rejected.code))
+    }
+}
+
+/// An entry with its record's place and its own place there.
+type Outgoing<'a> = (usize, usize, &'a Entry);
+
+/// Publishes the entries of records, in order, and answers how far it has come. An entry that is refused holds up no other one, as
+/// long as the bus takes others. When it has not come to the end, entries of later records may be out all the same: whoever retries
+/// publishes those twice, and consumers know an event by its id.
 pub async fn publish<B: Bus>(bus: &B, host: &impl Host, records: &[Vec<Entry>]) -> Published {
-    let entries: Vec<(usize, &Entry)> = records
-        .iter()
-        .enumerate()
-        .flat_map(|(record, entries)| entries.iter().map(move |entry| (record, entry)))
-        .collect();
+    let places = |(record, entries): (usize, &'_ Vec<Entry>)| (record, entries.len());
+    let places =
+        records.iter().enumerate().map(places).flat_map(|(record, all)| (0..all).map(move |one| (record, one)));
+    let entries: Vec<Outgoing<'_>> = places.map(|(record, entry)| (record, entry, &records[record][entry])).collect();
+    let mut published = Published { records: records.len(), refusal: None, rejected: Vec::new() };
     let mut rest = entries.as_slice();
     while !rest.is_empty() {
         let (request, after) = rest.split_at(fitting(rest, B::LIMITS));
-        if let Err((first_refused, refusal)) = put_all(bus, host, request).await {
-            return Published { records: first_refused, refusal: Some(refusal) };
+        if let Err(refused) = put_all(bus, host, request, &mut published.rejected).await {
+            if published.refusal.is_none() {
+                published.records = refused.first_record;
+                published.refusal = Some(refused.reason);
+            }
+            if !refused.others_were_taken {
+                break;
+            }
         }
         rest = after;
     }
-    Published { records: records.len(), refusal: None }
+    published
 }
 
 /// How many leading entries fit one request; at least one, so that an oversized entry is refused by the bus, not by silence.
-fn fitting(entries: &[(usize, &Entry)], limits: PublishLimits) -> usize {
+fn fitting(entries: &[Outgoing<'_>], limits: PublishLimits) -> usize {
     let mut bytes = 0;
-    let within = |(_, entry): &&(usize, &Entry)| {
+    let within = |(_, _, entry): &&Outgoing<'_>| {
         bytes += entry.bytes();
         bytes <= limits.bytes_max
     };
     entries.iter().take(limits.entries_max).take_while(within).count().max(1)
 }
 
-/// Sends one request's entries until all are accepted; gives up with the first record that has an entry refused, and why.
-async fn put_all<B: Bus>(bus: &B, host: &impl Host, request: &[(usize, &Entry)]) -> Result<(), (usize, String)> {
-    let (mut pending, mut refusal) = (request.to_vec(), String::new());
+/// A request of which not all was taken.
+struct Refused {
+    first_record: usize,
+    reason: String,
+    others_were_taken: bool,
+}
+
+/// Sends one request's entries until each is accepted or rejected; gives up after some attempts.
+async fn put_all<B: Bus>(
+    bus: &B,
+    host: &impl Host,
+    request: &[Outgoing<'_>],
+    rejected: &mut Vec<Rejected>,
+) -> Result<(), Refused> {
+    let (mut pending, mut reason, mut others_were_taken) = (request.to_vec(), String::new(), false);
     for attempt in 1..=ATTEMPTS_MAX {
-        let entries: Vec<&Entry> = pending.iter().map(|(_, entry)| *entry).collect();
+        let entries: Vec<&Entry> = pending.iter().map(|(_, _, entry)| *entry).collect();
         match bus.put(&entries).await {
             Ok(answers) => {
                 // An answer that is missing is no acceptance.
                 let mut answers = answers.into_iter();
-                pending.retain(|(_, entry)| match answers.next() {
-                    Some(None) => false,
+                pending.retain(|(record, place, entry)| match answers.next() {
+                    Some(None) => {
+                        others_were_taken = true;
+                        false
+                    }
                     refused => {
                         metrics::counter!(measures::ENTRIES_REFUSED).increment(1);
                         let code = refused.flatten().unwrap_or_else(|| "no answer for the entry".to_owned());
                         tracing::warn!(detail_type = entry.detail_type, code, attempt, "the bus refused an entry");
-                        refusal = code;
+                        if B::is_final(&code) {
+                            rejected.push(Rejected { record: *record, entry: *place, code });
+                            return false;
+                        }
+                        reason = code;
                         true
                     }
                 });
             }
             Err(error) => {
-                refusal = causes(&error);
-                tracing::warn!(error = refusal, attempt, "publishing failed");
+                reason = causes(&error);
+                tracing::warn!(error = reason, attempt, "publishing failed");
             }
         }
         if pending.is_empty() {
@@ -162,5 +219,6 @@ async fn put_all<B: Bus>(bus: &B, host: &impl Host, request: &[(usize, &Entry)])
             pause(host, attempt, PAUSE).await;
         }
     }
-    pending.first().map_or(Ok(()), |(record, _)| Err((*record, refusal)))
+    let first_record = pending.first().map_or(usize::MAX, |(record, _, _)| *record);
+    Err(Refused { first_record, reason, others_were_taken })
 }

@@ -60,7 +60,7 @@ fn long_form(tag: &str, value: Value) -> Result<Value, String> {
         ("!GetAtt", parts) => Ok(json!({ "Fn::GetAtt": parts })),
         ("!Sub", text) => Ok(json!({ "Fn::Sub": text })),
         ("!Condition", name) => Ok(json!({ "Condition": name })),
-        ("!If" | "!Not" | "!Equals" | "!And" | "!Or" | "!Split", parts) => {
+        ("!If" | "!Not" | "!Equals" | "!And" | "!Or" | "!Split" | "!Select", parts) => {
             Ok(json!({ format!("Fn::{}", &tag[1..]): parts }))
         }
         (other, _) => Err(format!("uses {other}, which the local cloud does not know")),
