@@ -58,6 +58,7 @@ impl Letter {
         Self { id, sent_at, about, reason, receipt, body }
     }
 
+    /// One line for people, whatever a letter has in it.
     pub fn in_words(&self) -> String {
         let about = match &self.about {
             About::Event { event_type, aggregate_id, version, .. } => {
@@ -69,7 +70,7 @@ impl Letter {
             About::Unknown => "not known to this program".to_owned(),
         };
         let sent_at = self.sent_at.map(|at| at.to_string()).unwrap_or_default();
-        format!("{}  {sent_at}  {about}: {}", self.id, self.reason)
+        terminal::line(&format!("{}  {sent_at}  {about}: {}", self.id, self.reason)).into_owned()
     }
 
     /// Publishes the event that it is about; the number of events.
@@ -189,6 +190,15 @@ mod tests {
             "requestPayload": event,
             "responsePayload": { "errorType": "Error", "errorMessage": "the read table did not answer" },
         })
+    }
+
+    #[test]
+    fn a_letter_is_one_line_that_does_not_command_the_terminal() {
+        let event = json!({ "source": "evil\n\u{1b}[2J", "id": "\u{9b}\u{202e}", "detail-type": "DepositRequested" });
+        let letter = Letter::new(Message::builder().message_id("1").body(failed(&event).to_string()).build());
+        let shown = letter.in_words();
+        assert_eq!(terminal::line(&shown), shown);
+        assert!(shown.contains(r"request of evil\u000a\u001b[2J, event \u009b\u202e"), "{shown}");
     }
 
     #[test]
