@@ -227,7 +227,7 @@ async fn verify_finds_what_differs_and_repairs_nothing_else() {
         let findings = answers[0]["findings"].as_array().unwrap().clone();
         findings.into_iter().find(|finding| finding["kind"] == "different").unwrap()["differences"].clone()
     };
-    let balance = json!({ "attribute": "balance", "is": 1, "should_be": 39_900 });
+    let balance = json!({ "attribute": "balance", "is": 1, "should_be": "39900" });
     assert_eq!(named(&["verify", "accounts"]), json!([balance]));
     let amount = json!({ "attribute": "amount", "is": 7, "should_be": 10_000 });
     assert_eq!(named(&["verify", "statement"]), json!([amount]));

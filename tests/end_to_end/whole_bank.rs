@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tests::{Cloud, EventSchemas};
 
 /// What the following leads to.
-const EVENTS: usize = 24;
+const EVENTS: usize = 21;
 
 /// Alice has 70 EUR, Bob 30; a yen account and one in euros were opened and closed; and two payments failed.
 fn some_business(cloud: &Cloud) -> (String, String) {
@@ -83,7 +83,8 @@ fn the_journal_has_every_event_of_everybody_and_is_read_page_by_page() {
     let of = |name: &str| items.iter().filter(|item| item["metadata"]["user_id"] == name).count();
     assert_eq!((of("bob"), of("admin"), of("alice")), (1, 3, EVENTS - 4), "{all}");
     let types: BTreeSet<&str> = items.iter().map(|item| item["event_type"].as_str().unwrap()).collect();
-    assert_eq!(types.len(), 16, "all there are: {types:?}");
+    // All but those of a destination that closes while the money is on its way, and of other systems.
+    assert_eq!(types.len(), 14, "{types:?}");
     // The same events as the audit trail has, whole.
     let trail = cloud.get(&format!("{alice}/events")).body["items"].clone();
     for event in trail.as_array().unwrap() {

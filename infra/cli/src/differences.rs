@@ -11,8 +11,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use uuid::Uuid;
 
-/// The attributes whose texts are names that the code gives. What is not in this list is not shown.
-const TEXTS_SHOWN: [&str; 5] = ["aggregate_type", "currency", "event_type", "reason", "status"];
+/// The attributes whose texts are names that the code gives, or numbers. What is not in this list is not shown.
+const TEXTS_SHOWN: [&str; 6] = ["aggregate_type", "balance", "currency", "event_type", "reason", "status"];
 /// The longest of those texts.
 const TEXT_SHOWN_MAX: usize = 64;
 
@@ -137,7 +137,8 @@ mod tests {
     fn numbers_and_names_are_shown_and_private_texts_are_not() {
         let id = "0198c1a7-0000-7000-8000-000000000001";
         let cases = [
-            (difference("balance", number("1"), number("40000")), "balance: 1 instead of 40000", json!([1, 40000])),
+            (difference("version", number("1"), number("40000")), "version: 1 instead of 40000", json!([1, 40000])),
+            (difference("balance", text("-1"), text("400")), "balance: -1 instead of 400", json!(["-1", "400"])),
             (
                 difference("status", text("open"), text("frozen")),
                 "status: open instead of frozen",

@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, convert::Infallible, fmt};
 use domain::{Amount, Currency, Description, InvalidAmount};
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, Visitor},
 };
-use serde_json::Value;
+use serde_json::{Value, error::Category};
 
 use crate::{FieldError, Problem, id};
 
@@ -31,12 +31,21 @@ impl Fields {
     /// # Errors
     /// When the text is not JSON, not an object, or more than one.
     pub(crate) fn read(json: &[u8]) -> Result<Self, Problem> {
-        let mut json = serde_json::Deserializer::from_slice(json);
-        let fields = Self::deserialize(&mut json).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Self::no_object(),
-            _ => Problem::malformed_json(&format!("It stops being JSON at column {}.", error.column())),
+        let stops = |error: &serde_json::Error| {
+            Problem::malformed_json(&format!("It stops being JSON at column {}.", error.column()))
+        };
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let fields = Self::deserialize(&mut reader).map_err(|error| match error.classify() {
+            // The reader stops at the first byte of what is not an object: the rest may not be JSON.
+            Category::Data => match serde_json::from_slice::<IgnoredAny>(json) {
+                Ok(_) => Self::no_object(),
+                Err(error) => stops(&error),
+            },
+            Category::Io | Category::Syntax | Category::Eof => stops(&error),
         })?;
-        json.end().map_err(|_| Problem::malformed_json("Something follows the JSON object: send the object alone."))?;
+        reader
+            .end()
+            .map_err(|_| Problem::malformed_json("Something follows the JSON object: send the object alone."))?;
         Ok(fields)
     }
 
