@@ -21,7 +21,7 @@ pub enum Alphabet {
     Token,
     /// Visible ASCII.
     VisibleAscii,
-    /// One line in any script, with at least one visible character. See [`VISIBLE`] and the tables after it.
+    /// One line in any script, with at least one visible character. `VISIBLE` and the tables after it have them.
     Line,
 }
 
