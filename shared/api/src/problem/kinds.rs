@@ -10,7 +10,7 @@ pub(crate) struct Kind {
     pub(crate) title: &'static str,
 }
 
-/// The page of a kind of problem. Apart from [`Kind`], so that only the function that serves the pages contains their text.
+/// The page of a kind of problem. It is apart from the kind itself, so that only the function that serves the pages contains their text.
 #[derive(Debug, Clone, Copy)]
 pub struct ProblemPage {
     /// The last part of the `type`.
