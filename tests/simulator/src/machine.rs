@@ -169,8 +169,10 @@ impl Machine {
     pub fn fault(&self, fault: Fault) -> bool {
         let mut state = self.state();
         let rate = state.rates.of[fault as usize];
-        let now = (state.points, fault);
-        let planned = state.plan.iter().position(|planned| *planned == now).map(|place| state.plan.swap_remove(place));
+        // A step may pass several points, where one invocation does several things at once: it is killed after them.
+        let is_now = |point: u64| point == state.points || (fault == Fault::Killed && point < state.points);
+        let planned = state.plan.iter().position(|planned| planned.1 == fault && is_now(planned.0));
+        let planned = planned.map(|place| state.plan.swap_remove(place));
         let happens = (rate > 0 && state.rng.u32(0..1_000) < rate) || planned.is_some();
         if happens {
             state.faults += 1;
