@@ -394,6 +394,12 @@ def a_missing_permission_is_missed(cloud, api, role, token):
     assert status >= 500, f"without PutItem an account is opened: {status} {answer}"
 
 
+def the_documentation_is_public(cloud, api):
+    for path, expected in (("/openapi.json", "3.1.0"), ("/problems/insufficient-funds", "Insufficient funds")):
+        status, answer = request("GET", f"http://127.0.0.1:{cloud.port}{path}", {"host": api.removeprefix("http://")})
+        assert status == 200 and expected in str(answer), f"{path} without a token: {status} {str(answer)[:200]}"
+
+
 def main():
     binaries = pathlib.Path(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="daybook-second-cloud-") as name:
@@ -431,6 +437,7 @@ def try_out(cloud, issuer, resources, functions):
     print(f"tokens: {refused_tokens(api, cloud.port, issuer)} accepted or refused as they should be")
     another_system_brings_money(cloud, api, tokens["alice"])
     print("another system: its money arrived, once")
+    the_documentation_is_public(cloud, api)
     idle = [name for name, lines in logged(cloud, resources).items() if not lines]
     assert not idle, f"never ran: {idle}"
     assert not (bad := warnings(cloud, resources)), bad[:3]
